@@ -1,0 +1,3 @@
+//! OpenAI Chat Completions: one decoder and one encoder for requests, one of each for answers.
+
+pub mod request;

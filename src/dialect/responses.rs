@@ -1,0 +1,3 @@
+//! OpenAI Responses: one decoder and one encoder for requests, one of each for answers.
+
+pub mod request;
