@@ -9,6 +9,7 @@ mod address;
 mod body;
 mod build;
 mod connect;
+pub mod fetch;
 mod http1;
 mod http2;
 mod pool;

@@ -127,3 +127,94 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt as _, StreamBody, combinators::BoxBody};
+    use hyper::{body::Frame, server::conn::http2::Builder, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::{
+        net::{TcpListener, TcpStream},
+        sync::mpsc,
+    };
+
+    use super::*;
+
+    /// A connection to a server whose answers to `/whole` are whole, to any other path endless; it reports each end.
+    async fn connected() -> (Connection, mpsc::UnboundedReceiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (ended, ends) = mpsc::unbounded_channel();
+        let (server, _) = listener.accept().await.unwrap();
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let ended = ended.clone();
+            async move {
+                let body: BoxBody<Bytes, Infallible> = if request.uri().path() == "/whole" {
+                    Full::new(Bytes::from_static(b"{}")).boxed()
+                } else {
+                    StreamBody::new(endless(Reports(ended))).boxed()
+                };
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        });
+        TokioExecutor::new().execute(async move {
+            let server =
+                Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(server), answer);
+            let _ = server.await;
+        });
+        (Connection::new(TokioIo::new(stream)).await.unwrap(), ends)
+    }
+
+    struct Reports(mpsc::UnboundedSender<()>);
+
+    impl Drop for Reports {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    fn endless(
+        reports: Reports,
+    ) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + Sync {
+        futures_util::stream::unfold(reports, |reports| async move {
+            tokio::task::yield_now().await;
+            Some((Ok(Frame::data(Bytes::from_static(b"data: x\n\n"))), reports))
+        })
+    }
+
+    fn request(path: &str) -> Request<Full<Bytes>> {
+        let uri = format!("http://localhost{path}");
+        Request::post(uri).body(Full::new(Bytes::from_static(b"{}"))).unwrap()
+    }
+
+    fn sent<T>(result: Result<T, Lost>) -> T {
+        result.map_err(|lost| lost.fault).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_dropped_answer_resets_its_stream_alone() {
+        let (connection, mut ends) = connected().await;
+        let (mut first, mut second) = (connection.clone(), connection.clone());
+        let dropped = sent(first.send(request("/endless")).await);
+        let mut kept = sent(second.send(request("/endless")).await);
+        drop(dropped);
+        ends.recv().await.unwrap();
+        assert!(kept.body_mut().frame().await.unwrap().unwrap().is_data());
+        let whole = sent(first.send(request("/whole")).await);
+        assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "{}");
+        assert!(connection.is_alive());
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_a_bounded_number_of_places() {
+        let (connection, _ends) = connected().await;
+        let places: Vec<_> = std::iter::from_fn(|| connection.place()).collect();
+        assert_eq!(places.len(), MAX_STREAMS);
+        assert_eq!(connection.rest(), 0);
+        drop(places);
+        assert_eq!((connection.rest(), connection.rest()), (1, 2));
+        assert!(connection.place().is_some());
+    }
+}

@@ -1,137 +1,15 @@
 //! The client against scripted providers that speak raw bytes.
 
+mod script;
+
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
-use tokio::time::Instant;
-
 use super::*;
-use crate::{
-    catalog::provider::{Api, Auth},
-    ids::{ModelId, TargetId},
-};
-
-const LONG: Duration = Duration::from_secs(20);
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-
-// === the scripted provider ===
-
-fn script<T: Send + 'static>(
-    play: impl FnOnce(TcpListener) -> T + Send + 'static,
-) -> (SocketAddr, JoinHandle<T>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    (address, thread::spawn(move || play(listener)))
-}
-
-/// One whole request with a declared length.
-fn read_request(stream: &mut impl std::io::Read) -> String {
-    let mut bytes = Vec::new();
-    let mut byte = [0];
-    while !bytes.ends_with(b"\r\n\r\n") {
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "no request");
-        bytes.push(byte[0]);
-    }
-    let head = String::from_utf8(bytes).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
-    stream.read_exact(&mut body).unwrap();
-    head + &String::from_utf8(body).unwrap()
-}
-
-/// Answers one request with these bytes and gives back what was asked and the open connection.
-fn answer(listener: &TcpListener, bytes: &[u8]) -> (String, TcpStream) {
-    let (mut stream, _) = listener.accept().unwrap();
-    let request = read_request(&mut stream);
-    stream.write_all(bytes).unwrap();
-    (request, stream)
-}
-
-/// Waits until the peer closed or reset the connection.
-fn wait_closed(mut stream: TcpStream) {
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let mut rest = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut rest) {
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    }
-}
-
-// === the caller's side ===
-
-fn provider(base_url: &str) -> Provider {
-    Provider {
-        id: ProviderId::parse("p").unwrap(),
-        api: Api::OpenAi,
-        base_url: base_url.parse().unwrap(),
-        auth: Auth::Bearer(Secret::new("canary-key".to_owned())),
-        query: Vec::new(),
-        headers: Vec::new(),
-        allow_private: true,
-        ca: None,
-    }
-}
-
-fn at(address: SocketAddr) -> Provider {
-    provider(&format!("http://{address}/v1"))
-}
-
-fn target(provider: Provider) -> Target {
-    let model = ModelId::parse("m").unwrap();
-    Target {
-        id: TargetId::new(&model, &provider.id, "up"),
-        model,
-        provider: Arc::new(provider),
-        upstream_id: "up".into(),
-    }
-}
-
-async fn send(upstream: &Upstream, target: &Target) -> Result<Response<Body>, SendFault> {
-    send_with(upstream, target, &HeaderMap::new(), None).await
-}
-
-async fn send_with(
-    upstream: &Upstream,
-    target: &Target,
-    caller_headers: &HeaderMap,
-    passthrough: Option<&Secret>,
-) -> Result<Response<Body>, SendFault> {
-    let body = Bytes::from_static(b"{\"a\":1}");
-    let path = "/chat/completions";
-    let connect_timeout = Duration::from_millis(500);
-    let call =
-        Call { target, path, body, streamed: false, caller_headers, passthrough, connect_timeout };
-    upstream.send(call).await
-}
-
-async fn whole(response: Response<Body>) -> Result<Bytes, BodyFault> {
-    response.into_body().whole(MAX_ANSWER, Instant::now() + LONG).await
-}
-
-/// The outcome of one request to a provider that answers with these bytes and closes.
-async fn outcome(bytes: &'static [u8]) -> Result<Response<Body>, SendFault> {
-    let (address, provider) = script(move |listener| drop(answer(&listener, bytes)));
-    let result = send(&Upstream::new(), &target(at(address))).await;
-    provider.join().unwrap();
-    result
-}
-
-fn cause(result: Result<Response<Body>, SendFault>) -> Cause {
-    result.map(|response| response.status()).unwrap_err().cause
-}
-
-fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
-        .collect()
-}
+use crate::catalog::provider::{Api, Auth};
+use script::*;
 
 // === what is sent ===
 
@@ -374,42 +252,6 @@ async fn forbidden_addresses_are_never_connected_to() {
 
 // === TLS ===
 
-fn provider_tls(address: SocketAddr, ca: Option<&str>) -> Provider {
-    let base = format!("https://localhost:{}/v1", address.port());
-    Provider { ca: ca.map(|pem| pem.as_bytes().to_vec()), ..provider(&base) }
-}
-
-/// A provider whose certificate, signed by its own authority, is for `name`; gives the authority's certificate.
-fn script_tls(name: &str) -> (SocketAddr, JoinHandle<std::io::Result<()>>, String) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority = params.self_signed(&authority_key).unwrap().pem();
-    let issuer = Issuer::new(params, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![leaf.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-    let (address, handle) = script(move |listener| {
-        let (socket, _) = listener.accept()?;
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), socket);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
-        read_request(&mut stream);
-        stream.write_all(ANSWER)
-    });
-    (address, handle, authority)
-}
-
 #[tokio::test]
 async fn a_providers_own_authority_is_trusted_and_nothing_less() {
     let (address, provider, ca) = script_tls("localhost");
@@ -518,12 +360,12 @@ async fn an_error_answer_that_is_compressed_keeps_its_status_but_has_no_body() {
 #[tokio::test]
 async fn a_whole_read_is_bounded_in_size_and_time() {
     let announced = outcome(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabcd").await.unwrap();
-    let read = announced.into_body().whole(3, Instant::now() + LONG).await;
+    let read = announced.into_body().whole(3, within(LONG)).await;
     assert!(matches!(read, Err(BodyFault::TooLarge(3))));
 
     let chunks =
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n";
-    let read = outcome(chunks).await.unwrap().into_body().whole(3, Instant::now() + LONG).await;
+    let read = outcome(chunks).await.unwrap().into_body().whole(3, within(LONG)).await;
     assert!(matches!(read, Err(BodyFault::TooLarge(3))));
     assert_eq!(whole(outcome(chunks).await.unwrap()).await.unwrap(), "abcd");
 
@@ -531,7 +373,7 @@ async fn a_whole_read_is_bounded_in_size_and_time() {
         wait_closed(answer(&listener, b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").1);
     });
     let response = send(&Upstream::new(), &target(at(address))).await.unwrap();
-    let read = response.into_body().whole(9, Instant::now() + Duration::from_millis(20)).await;
+    let read = response.into_body().whole(9, within(Duration::from_millis(20))).await;
     assert!(matches!(read, Err(BodyFault::Late)));
     provider.join().unwrap();
 }
