@@ -53,6 +53,16 @@ impl Writer {
         self.out.push('"');
     }
 
+    /// A string that comes in pieces.
+    pub fn string_of(&mut self, pieces: &[&str]) {
+        self.separate();
+        self.out.push('"');
+        for piece in pieces {
+            escape(piece, &mut self.out);
+        }
+        self.out.push('"');
+    }
+
     /// A value that is JSON already.
     pub fn raw(&mut self, json: &str) {
         self.separate();

@@ -1,1 +1,6 @@
-//! Being written.
+//! Requests of Responses.
+
+mod decode;
+mod encode;
+
+pub(crate) use {decode::decode, encode::encode};
