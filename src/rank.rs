@@ -12,7 +12,12 @@ pub mod explore;
 pub mod order;
 pub mod session;
 
-use std::{sync::Arc, time::Instant};
+#[cfg(test)]
+pub(crate) mod specimen;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
@@ -64,6 +69,19 @@ pub struct Candidate {
     pub position: usize,
     /// Why it is where it is.
     pub why: Why,
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate")
+            .field("model", &self.model.id)
+            .field("cost", &self.cost)
+            .field("ttft", &self.ttft)
+            .field("quality", &self.quality)
+            .field("position", &self.position)
+            .field("why", &self.why)
+            .finish()
+    }
 }
 
 /// Why a candidate is where it is.

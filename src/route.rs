@@ -16,6 +16,9 @@ pub mod facts;
 pub mod gate;
 mod plan;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 pub use explain::Explanation;
@@ -251,6 +254,3 @@ impl<'a> Match<'a> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
