@@ -7,14 +7,17 @@
 //!
 //! Nothing here knows a provider, a socket or a clock.
 
+pub mod answer;
 pub mod carry;
 pub mod chat;
+pub mod error;
 pub mod estimate;
 pub mod ir;
 pub mod json;
 pub mod messages;
 pub mod request;
 pub mod responses;
+pub mod sse;
 
 /// One of the three APIs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

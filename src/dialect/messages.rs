@@ -1,3 +1,5 @@
 //! Anthropic Messages: one decoder and one encoder for requests, one of each for answers.
 
+pub(crate) mod answer;
 pub mod request;
+pub(crate) mod stream;
