@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
+
 use super::*;
 use crate::catalog::provider::{Api, Auth};
 use script::*;
@@ -127,7 +129,7 @@ async fn a_connection_is_kept_and_survives_a_reload() {
 
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_is_replaced() {
-    let (closed, is_closed) = std::sync::mpsc::channel();
+    let (closed, is_closed) = oneshot::channel();
     let (address, provider) = script(move |listener| {
         drop(answer(&listener, ANSWER));
         closed.send(()).unwrap();
@@ -135,7 +137,7 @@ async fn a_kept_connection_that_was_closed_is_replaced() {
     });
     let (upstream, target) = (Upstream::new(), target(at(address)));
     whole(send(&upstream, &target).await.unwrap()).await.unwrap();
-    is_closed.recv().unwrap();
+    is_closed.await.unwrap();
     whole(send(&upstream, &target).await.unwrap()).await.unwrap();
     provider.join().unwrap();
 }
@@ -193,7 +195,7 @@ async fn a_fresh_connection_that_breaks_is_a_fault_that_may_have_been_billed() {
 
 #[tokio::test]
 async fn bytes_that_nobody_asked_for_end_a_kept_connection() {
-    let (sent, is_sent) = std::sync::mpsc::channel();
+    let (sent, is_sent) = oneshot::channel();
     let (address, provider) = script(move |listener| {
         let (_, mut first) = answer(&listener, ANSWER);
         first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").unwrap();
@@ -204,7 +206,7 @@ async fn bytes_that_nobody_asked_for_end_a_kept_connection() {
     });
     let (upstream, target) = (Upstream::new(), target(at(address)));
     whole(send(&upstream, &target).await.unwrap()).await.unwrap();
-    is_sent.recv().unwrap();
+    is_sent.await.unwrap();
     assert_eq!(whole(send(&upstream, &target).await.unwrap()).await.unwrap(), "{}");
     provider.join().unwrap();
 }
