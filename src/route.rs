@@ -22,7 +22,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 pub use explain::Explanation;
-pub use facts::{Asked, Facts, Outage, Reading, Reason, Timings, Unavailable};
+pub use facts::{Asked, Facts, Reading, Reason, Timings};
 pub use gate::{Gate, Refusal, RuledOut};
 
 use crate::{

@@ -1,9 +1,6 @@
 //! What a decision is made from.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +14,7 @@ use crate::{
     dialect::ir::Demand,
     ids::{ModelId, TargetId, TaskName},
     rank::SessionCache,
+    resilience::Unavailable,
 };
 
 /// Everything that is known of a request when it is decided.
@@ -132,24 +130,6 @@ impl Reason {
             Self::Direct => "direct",
         }
     }
-}
-
-/// Why an endpoint may not be tried now, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unavailable {
-    /// What keeps it out.
-    pub gate: Outage,
-    /// When it may be tried again, from now.
-    pub retry_after: Duration,
-}
-
-/// What keeps an endpoint out for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outage {
-    /// It failed too often.
-    Breaker,
-    /// It asked for a pause, or refused our credential.
-    Cooldown,
 }
 
 /// How long the steps of a decision took, in microseconds; a step that was not taken is absent.

@@ -8,7 +8,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use crate::{
     catalog::model::{Model, Target},
-    route::facts::{Facts, Outage},
+    resilience,
+    route::facts::Facts,
 };
 
 /// The shortest wait that a refusal asks for.
@@ -183,8 +184,8 @@ fn target_gate(model: &Arc<Model>, target: &Target, facts: &Facts<'_>) -> Option
     }
     let unavailable = (facts.available)(&target.id).err()?;
     let gate = match unavailable.gate {
-        Outage::Breaker => Gate::Breaker,
-        Outage::Cooldown => Gate::Cooldown,
+        resilience::Gate::Breaker => Gate::Breaker,
+        resilience::Gate::Cooldown => Gate::Cooldown,
     };
     let seconds = unavailable.retry_after.as_secs_f64().ceil();
     Some(shut(gate, format!("for another {seconds} s"), Some(unavailable.retry_after)))

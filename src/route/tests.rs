@@ -22,7 +22,8 @@ use crate::{
         SessionCache, Why,
         specimen::{id, model, model_at, policy, start, teach},
     },
-    route::{Asked, Decision, Facts, Outage, Reading, Reason, Timings, Unavailable, decide},
+    resilience::{self, Unavailable},
+    route::{Asked, Decision, Facts, Reading, Reason, Timings, decide},
     stats::Stats,
 };
 
@@ -292,7 +293,7 @@ fn what_a_model_lacks_rules_it_out() {
 }
 
 fn cooling(seconds: u64) -> Result<(), Unavailable> {
-    Err(Unavailable { gate: Outage::Cooldown, retry_after: Duration::from_secs(seconds) })
+    Err(Unavailable { gate: resilience::Gate::Cooldown, retry_after: Duration::from_secs(seconds) })
 }
 
 #[test]
@@ -314,9 +315,10 @@ fn all_out_is_refused_with_the_soonest_wait() {
     let available = |target: &TargetId| match target.as_str() {
         "spare@p/spare" => cooling(9),
         "spare@q/spare" => cooling(4),
-        "dear@p/dear" => {
-            Err(Unavailable { gate: Outage::Breaker, retry_after: Duration::from_secs(6) })
-        }
+        "dear@p/dear" => Err(Unavailable {
+            gate: resilience::Gate::Breaker,
+            retry_after: Duration::from_secs(6),
+        }),
         _ => cooling(20),
     };
     let decision = world.decide(&Facts { available: &available, ..world.facts(matched()) });
