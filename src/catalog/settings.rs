@@ -50,11 +50,22 @@ pub struct Tls {
 }
 
 /// What matches requests to tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Classifier {
     /// An encoder in this process.
     Onnx(OnnxClassifier),
     /// A generative router behind an OpenAI-compatible engine.
     Chat(ChatClassifier),
+}
+
+impl Classifier {
+    /// How long a verdict is waited for.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Onnx(onnx) => onnx.timeout,
+            Self::Chat(chat) => chat.timeout,
+        }
+    }
 }
 
 /// An encoder in this process.
@@ -207,13 +218,13 @@ pub struct PriceFeed {
 /// The public formats of price lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PriceFormat {
-    /// LiteLLM's `model_prices_and_context_window.json`.
+    /// `LiteLLM`'s `model_prices_and_context_window.json`.
     LiteLlm,
-    /// DigitalOcean's model catalog.
+    /// `DigitalOcean`'s model catalog.
     DigitalOcean,
     /// models.dev's `api.json`.
     ModelsDev,
-    /// OpenRouter's `/api/v1/models`.
+    /// `OpenRouter`'s `/api/v1/models`.
     OpenRouter,
 }
 
@@ -221,10 +232,10 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
-            first_token: Duration::from_secs(60),
-            between_tokens: Duration::from_secs(60),
-            response: Duration::from_secs(300),
-            total: Duration::from_secs(600),
+            first_token: Duration::from_mins(1),
+            between_tokens: Duration::from_mins(1),
+            response: Duration::from_mins(5),
+            total: Duration::from_mins(10),
         }
     }
 }
@@ -237,7 +248,7 @@ impl Default for Failover {
 
 impl Default for Affinity {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(3600), capacity: 100_000 }
+        Self { idle: Duration::from_hours(1), capacity: 100_000 }
     }
 }
 

@@ -1,0 +1,270 @@
+//! One request, from its head to its settlement.
+//!
+//! ```text
+//! admit ─► body ─► decode ─► understand ─► decide ─► attempt ─► relay ─► settle
+//! ```
+//!
+//! The engine serves the whole request itself, whatever listener it came through. It takes one [`World`] when the
+//! request arrives and keeps it to the end, so that a reload never changes the rules under a running request. What
+//! learns from requests (statistics, breakers, pins) is shared by all of them and outlives every reload.
+
+mod admit;
+mod answer;
+mod attempt;
+pub mod exchange;
+mod ledger;
+pub mod memory;
+mod models;
+mod open;
+mod passthrough;
+mod refusal;
+mod relay;
+mod trial;
+mod understand;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+};
+use parking_lot::Mutex;
+
+use crate::{
+    affinity::Pins,
+    catalog::{Catalog, settings::Limits},
+    classify::Classifier,
+    dialect::{Dialect, error},
+    engine::{
+        exchange::{BodyLimits, Exchange, Interrupt},
+        ledger::Ledger,
+        refusal::{Refusal, RefusalBody},
+    },
+    http::{header, retry_after, route::Route},
+    prices::PriceTable,
+    resilience::{Health, budget::Budget},
+    secret::SecretDigest,
+    stats::Stats,
+    telemetry::{clock, metrics::Metrics, usage::Ended},
+    upstream::Upstream,
+};
+
+/// What one request sees: a catalog and the classifier that knows its tasks.
+pub struct World {
+    /// Providers, models, routers, settings.
+    pub catalog: Catalog,
+    /// What matches requests to the catalog's tasks, where one is configured.
+    pub classifier: Option<Arc<dyn Classifier>>,
+}
+
+/// Serves requests. One for the process.
+pub struct Engine {
+    world: ArcSwap<World>,
+    /// Held while a world is put in, so that no generation is given twice.
+    replacing: Mutex<()>,
+    /// What was learned of targets.
+    pub stats: Stats,
+    /// The prices in force.
+    pub prices: ArcSwap<PriceTable>,
+    /// Breakers and cooldowns.
+    pub health: Health,
+    /// The conversations that are remembered.
+    pub pins: Pins,
+    /// The share of traffic that may be repeats.
+    pub budget: Budget,
+    /// What is counted.
+    pub metrics: Metrics,
+    upstream: Upstream,
+}
+
+/// Why a request ends here.
+pub(crate) enum Stop {
+    /// The caller is told so.
+    Refused(Refusal),
+    /// It ended from outside.
+    Interrupted(Interrupt),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Interrupt> for Stop {
+    fn from(interrupt: Interrupt) -> Self {
+        Self::Interrupted(interrupt)
+    }
+}
+
+impl Engine {
+    /// An engine that has learned nothing yet.
+    pub fn new(mut world: World, metrics: Metrics) -> Self {
+        world.catalog.generation = 1;
+        let affinity = world.catalog.settings.affinity;
+        let engine = Self {
+            stats: Stats::new(),
+            prices: ArcSwap::from_pointee(PriceTable::configured()),
+            health: Health::default(),
+            pins: Pins::new(&affinity),
+            budget: Budget::new(clock::now()),
+            metrics,
+            upstream: Upstream::new(),
+            replacing: Mutex::new(()),
+            world: ArcSwap::from_pointee(world),
+        };
+        engine.metrics.catalog(&engine.world().catalog);
+        engine
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Replaces the world, one generation above the one before it; requests that run keep theirs.
+    pub fn replace(&self, mut world: World) {
+        let _replacing = self.replacing.lock();
+        world.catalog.generation = self.world.load().catalog.generation.saturating_add(1);
+        self.metrics.catalog(&world.catalog);
+        let known = |target: &crate::ids::TargetId| {
+            world.catalog.models.values().flat_map(|model| &model.targets).any(|t| t.id == *target)
+        };
+        self.health.retain(known);
+        self.world.store(Arc::new(world));
+    }
+
+    /// Caps of the process.
+    pub fn limits(&self) -> Limits {
+        self.world.load().catalog.settings.limits
+    }
+
+    /// How long open requests may go on at the end.
+    pub fn drain_limit(&self) -> Duration {
+        self.world.load().catalog.settings.drain
+    }
+
+    /// The key of the admin listener, if one is set.
+    pub fn admin_key(&self) -> Option<SecretDigest> {
+        self.world.load().catalog.admin_key.clone()
+    }
+
+    /// The metrics in Prometheus' text format.
+    pub fn render_metrics(&self) -> String {
+        let world = self.world.load();
+        let now = clock::now();
+        for target in world.catalog.models.values().flat_map(|model| &model.targets) {
+            self.metrics.breaker(target, self.health.state(&target.id, now));
+            let age = self.prices.load().age(&target.id, clock::wall());
+            self.metrics.price_age(target, age.map(|age| age.as_secs_f64()));
+        }
+        self.metrics.render()
+    }
+
+    /// Takes note of a request that met a mistake of ours.
+    pub fn note_panic(&self) {
+        self.metrics.panicked();
+        tracing::error!("a request panicked");
+    }
+
+    /// Serves one request.
+    pub async fn serve(&self, exchange: &mut impl Exchange) {
+        let world = self.world.load_full();
+        let request_id = admit::request_id(exchange.head().headers);
+        let dialect = admit::dialect_of(exchange.head());
+        let mut ledger = Ledger::open(self, &world, &request_id);
+        let stop = match Box::pin(self.answer(&world, exchange, &mut ledger, &request_id)).await {
+            Ok(()) => return,
+            Err(stop) => stop,
+        };
+        let refusal = match stop {
+            Stop::Refused(refusal) => refusal,
+            Stop::Interrupted(Interrupt::CallerGone) => {
+                return ledger.end(Ended::Cancelled, 499, Some("client_closed_request"));
+            }
+            Stop::Interrupted(Interrupt::ShuttingDown) => {
+                Refusal::overloaded("the proxy is shutting down")
+            }
+        };
+        refuse(exchange, dialect, &refusal, &mut ledger).await;
+    }
+
+    async fn answer<'a>(
+        &'a self,
+        world: &'a World,
+        exchange: &mut impl Exchange,
+        ledger: &mut Ledger<'a>,
+        request_id: &str,
+    ) -> Result<(), Stop> {
+        let admitted = admit::admit(&world.catalog, exchange.head(), request_id)?;
+        ledger.asked_by(admitted.caller.key_name());
+        match &admitted.route {
+            Route::Models => models::list(world, &admitted, exchange, ledger).await,
+            Route::Model(name) => models::one(world, &admitted, name, exchange, ledger).await,
+            Route::Answer(_) | Route::DryRun(_) => {
+                let body = read_body(world, exchange).await?;
+                answer::serve((self, world), &admitted, &body, exchange, ledger).await
+            }
+            Route::PassThrough(endpoint) => {
+                let body = read_body(world, exchange).await?;
+                let context = passthrough::Context { engine: self, world, admitted: &admitted };
+                context.serve(*endpoint, &body, exchange, ledger).await
+            }
+        }
+    }
+}
+
+async fn read_body(world: &World, exchange: &mut impl Exchange) -> Result<Bytes, Refusal> {
+    let settings = &world.catalog.settings;
+    let limits = BodyLimits { bytes: settings.max_body, within: settings.body_timeout };
+    Ok(exchange.body(limits).await?)
+}
+
+/// Sends a whole JSON document.
+async fn send_json(
+    exchange: &mut impl Exchange,
+    status: u16,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<(), Interrupt> {
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let sent = async {
+        exchange.start(status, headers, Some(body.len())).await?;
+        exchange.write(body).await?;
+        exchange.finish().await
+    };
+    sent.await.map_err(|_| Interrupt::CallerGone)
+}
+
+async fn refuse(
+    exchange: &mut impl Exchange,
+    dialect: Dialect,
+    refusal: &Refusal,
+    ledger: &mut Ledger<'_>,
+) {
+    let status = refusal.status();
+    let ended = if status >= 500 { Ended::Failed } else { Ended::Rejected };
+    ledger.end(ended, status, Some(refusal.code()));
+    let body = match &refusal.body {
+        RefusalBody::Ours(problem) => error::render(dialect, problem),
+        RefusalBody::Theirs { body, .. } => body.clone(),
+    };
+    let mut headers = ledger.headers();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(wait) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after::whole_seconds(wait)));
+    }
+    if let Some(retry) = refusal.should_retry {
+        let value = HeaderValue::from_static(if retry { "true" } else { "false" });
+        headers.insert(header::SHOULD_RETRY, value);
+    }
+    if let Some(allow) = refusal.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if send_json(exchange, status, headers, body).await.is_err() {
+        ledger.end(Ended::Cancelled, status, Some(refusal.code()));
+    }
+}

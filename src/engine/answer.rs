@@ -1,0 +1,356 @@
+//! A request for an answer: routed or direct, in any of the three APIs; and its dry run.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    affinity::{Key, Pin},
+    catalog::{
+        model::{Model, Target},
+        router::Router,
+        settings::Failover,
+    },
+    dialect::{carry, estimate, ir, request},
+    engine::{
+        Engine, Stop, World,
+        admit::Admitted,
+        attempt::{self, Begun, Job, NotBegun},
+        exchange::{Exchange, Interrupt},
+        ledger::Ledger,
+        open::Answer,
+        refusal::Refusal,
+        relay::{self, Ending, Patience},
+        send_json,
+        trial::Verdict,
+        understand,
+    },
+    http::route::Route,
+    money::Usd,
+    rank::{Cost, session::SessionCache},
+    resilience::failure::Failure,
+    route::{self, Asked, Decision, Facts, Reading, Reason, Timings},
+    telemetry::{clock, usage::Ended},
+};
+
+const ROUTER: &str = "router:";
+
+/// What a request asks for by `model`.
+enum Wanted {
+    Router(Arc<Router>),
+    Model(Arc<Model>),
+}
+
+/// What was found out about a request before the plan was made.
+struct Found {
+    reading: Reading,
+    key: Option<Key>,
+    session: Option<SessionCache>,
+    classify: Option<Duration>,
+}
+
+/// Serves one request for an answer, or for the decision alone.
+pub async fn serve(
+    (engine, world): (&Engine, &World),
+    admitted: &Admitted,
+    body: &Bytes,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+) -> Result<(), Stop> {
+    let began = clock::now();
+    let dialect = admitted.route.dialect();
+    let dry_run = matches!(admitted.route, Route::DryRun(_));
+    if dry_run {
+        ledger.leave_out();
+    }
+    let request = request::read_request(dialect, body)
+        .map_err(|fault| Refusal::new(400, fault.code, fault.message))?;
+    let input_tokens = estimate::input_tokens(&request);
+    ledger.read(request.stream, input_tokens);
+    let wanted = want(world, admitted, &request.model)?;
+    let read = clock::now().saturating_duration_since(began);
+
+    let found = find(engine, world, &wanted, &request, admitted, exchange).await?;
+    let began = clock::now();
+    let known = Known { request: &request, admitted, input_tokens, dry_run };
+    let mut decision = decide(engine, world, &wanted, &found, &known);
+    let rank = clock::now().saturating_duration_since(began);
+    decision.timings = Timings {
+        read: Some(micros(read)),
+        classify: found.classify.map(micros),
+        rank: Some(micros(rank)),
+    };
+    let decision = Arc::new(decision);
+    ledger.decided(wanted.router().map(|router| &router.name), &decision);
+    if dry_run {
+        return explain(&decision, exchange, ledger).await;
+    }
+    if let Some(refusal) = &decision.refusal {
+        let refused = Refusal::new(refusal.status, refusal.code, refusal.message.clone());
+        return Err(refused.retry_after(refusal.retry_after).into());
+    }
+    engine.budget.request(clock::now());
+    if let Wanted::Model(model) = &wanted {
+        ledger.limit(&model.timeouts);
+    }
+    let job = Job {
+        engine,
+        world,
+        admitted,
+        request: &request,
+        body,
+        decision: &decision,
+        failover: failover(world, &wanted, &request),
+        input_tokens,
+        session: found.session.clone(),
+        echo: OnceLock::new(),
+    };
+    let served = deliver(&job, exchange, ledger).await;
+    let answered = served.map_err(|stop| bound_refusal(stop, &request, engine))?;
+    remember(engine, &found, &decision, answered.as_ref(), input_tokens);
+    Ok(())
+}
+
+fn want(world: &World, admitted: &Admitted, name: &str) -> Result<Wanted, Refusal> {
+    let denied = |what: &str| {
+        Refusal::new(403, "not_allowed", format!("this key may not use that {what}"))
+    };
+    if let Some(router_name) = name.strip_prefix(ROUTER) {
+        let router =
+            world.catalog.router(router_name).ok_or_else(|| Refusal::not_found(name))?;
+        let allowed = admitted.caller.may_use_router(&router.name);
+        return if allowed { Ok(Wanted::Router(Arc::clone(router))) } else { Err(denied("router")) };
+    }
+    let model = world.catalog.model(name).ok_or_else(|| Refusal::not_found(name))?;
+    let allowed = admitted.caller.may_name_model(&model.id);
+    if allowed { Ok(Wanted::Model(Arc::clone(model))) } else { Err(denied("model")) }
+}
+
+impl Wanted {
+    fn router(&self) -> Option<&Arc<Router>> {
+        match self {
+            Self::Router(router) => Some(router),
+            Self::Model(_) => None,
+        }
+    }
+}
+
+async fn find(
+    engine: &Engine,
+    world: &World,
+    wanted: &Wanted,
+    request: &ir::Request<'_>,
+    admitted: &Admitted,
+    exchange: &mut impl Exchange,
+) -> Result<Found, Interrupt> {
+    let Some(router) = wanted.router() else {
+        let reading = Reading::Direct;
+        return Ok(Found { reading, key: None, session: None, classify: None });
+    };
+    let understood =
+        understand::understand((engine, world), router, request, admitted, exchange).await?;
+    let session = understood.past.as_ref().map(session_cache);
+    Ok(Found {
+        reading: understood.reading,
+        key: Some(understood.key),
+        session,
+        classify: understood.classify,
+    })
+}
+
+fn session_cache(pin: &Pin) -> SessionCache {
+    SessionCache {
+        model: pin.model.clone(),
+        target: pin.target.clone(),
+        prefix_tokens: pin.prefix_tokens,
+        age: pin.age(clock::now()),
+        spent: pin.spent,
+        unswitched: pin.unswitched,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What the decision needs of the request itself.
+struct Known<'a> {
+    request: &'a ir::Request<'a>,
+    admitted: &'a Admitted,
+    input_tokens: u64,
+    dry_run: bool,
+}
+
+fn decide(
+    engine: &Engine,
+    world: &World,
+    wanted: &Wanted,
+    found: &Found,
+    known: &Known<'_>,
+) -> Decision {
+    let now = clock::now();
+    let request = known.request;
+    let caller = &known.admitted.caller;
+    let issuer = request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(id));
+    let facts = Facts {
+        asked: match wanted {
+            Wanted::Router(router) => Asked::Router(router),
+            Wanted::Model(model) => Asked::Model(model),
+        },
+        reading: found.reading.clone(),
+        demand: request.demand(),
+        input_tokens: known.input_tokens,
+        max_output: request.max_output,
+        caching: request.cache.marker.is_some(),
+        bound: issuer.as_ref(),
+        api: &|target: &Target| {
+            carry::carry(request, target.provider.api.dialect_for(request.dialect)).map(drop)
+        },
+        allowed: &|model| caller.may_attempt(model),
+        available: &|target| engine.health.check(target, now),
+        session: found.session.clone(),
+        threshold_default: world.classifier.as_ref().map(|classifier| classifier.threshold()),
+        session_id: known.admitted.session.clone(),
+        now,
+        wall: clock::wall(),
+        explore: !known.dry_run,
+        timings: Timings::default(),
+    };
+    let prices = engine.prices.load();
+    route::decide(&world.catalog, &engine.stats, &prices, &facts, &mut fastrand::f64)
+}
+
+async fn explain(
+    decision: &Decision,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+) -> Result<(), Stop> {
+    let document = serde_json::to_vec(&decision.explanation())
+        .map_err(|_| Refusal::new(500, "internal_error", "the decision cannot be written"))?;
+    send_json(exchange, 200, ledger.headers(), Bytes::from(document)).await?;
+    ledger.end(Ended::Answered, 200, None);
+    Ok(())
+}
+
+/// What is tried after a failure. A response id belongs to the endpoint that issued it: a request that goes on from
+/// one tries only that endpoint, or, where this process does not know the id, the first of the plan that speaks
+/// Responses.
+fn failover(
+    world: &World,
+    wanted: &Wanted,
+    request: &ir::Request<'_>,
+) -> Failover {
+    let failover = match wanted {
+        Wanted::Router(router) => router.failover,
+        Wanted::Model(_) => world.catalog.settings.failover,
+    };
+    if request.previous_response_id.is_some() {
+        return Failover { attempts: 1, ..failover };
+    }
+    failover
+}
+
+fn cannot_continue() -> Refusal {
+    let message = "the endpoint that issued previous_response_id cannot answer at the moment";
+    Refusal::new(503, "no_healthy_target", message).retry_after(Some(Duration::from_secs(1)))
+}
+
+/// Where only one endpoint could answer, its failure is not the end of the conversation: another try may help.
+fn bound_refusal(stop: Stop, request: &ir::Request<'_>, engine: &Engine) -> Stop {
+    let known = request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(id));
+    match stop {
+        Stop::Refused(refusal) if known.is_some() && refusal.status() >= 500 => {
+            Stop::Refused(cannot_continue())
+        }
+        Stop::Refused(_) | Stop::Interrupted(_) => stop,
+    }
+}
+
+/// Tries the targets and gives the caller what the first of them says. Returns who answered whole.
+async fn deliver(
+    job: &Job<'_>,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+) -> Result<Option<Arc<Target>>, Stop> {
+    let begun = match attempt::run(job, exchange, ledger).await {
+        Ok(begun) => *begun,
+        Err(NotBegun::Refused(refusal)) => return Err(refusal.into()),
+        Err(NotBegun::Interrupted(interrupt)) => return Err(interrupt.into()),
+    };
+    let Begun { target, timeouts, opened, mut trial } = begun;
+    trial.content_began();
+    ledger.answered(opened.upstream_request_id);
+    let (outcome, ending) = match opened.answer {
+        Answer::Whole(bytes, outcome) => {
+            ledger.used(&outcome);
+            let sent = send_json(exchange, 200, ledger.headers(), bytes).await;
+            (outcome, sent.map_or_else(Ending::Interrupted, |()| Ending::Complete))
+        }
+        Answer::Stream(mut live) => {
+            let headers = ledger.stream_headers();
+            let patience =
+                Patience { between_tokens: timeouts.between_tokens, deadline: ledger.deadline() };
+            let ending = match exchange.start(http::StatusCode::OK, headers, None).await {
+                Ok(()) => Box::pin(relay::relay(&mut live, exchange, patience)).await,
+                Err(_) => Ending::Interrupted(Interrupt::CallerGone),
+            };
+            (live.stream.outcome(), ending)
+        }
+    };
+    trial.learned(&outcome);
+    ledger.used(&outcome);
+    if let Some(id) = &outcome.response_id {
+        job.engine.pins.issued(id, &target.id);
+    }
+    match ending {
+        Ending::Complete => {
+            trial.end(Verdict::Answered);
+            ledger.end(Ended::Answered, 200, None);
+            Ok(Some(Arc::clone(target)))
+        }
+        Ending::Broken(broken) => {
+            ledger.failed(true);
+            tracing::debug!(fault = broken.text, "the stream broke");
+            let failure =
+                if broken.timed_out { Failure::timeout() } else { Failure::broken_stream() };
+            trial.end(Verdict::Failed(failure));
+            ledger.end(Ended::Broken, 200, Some("upstream_error"));
+            Ok(None)
+        }
+        Ending::Interrupted(interrupt) => {
+            trial.end(Verdict::Cancelled);
+            let code = match interrupt {
+                Interrupt::CallerGone => "client_closed_request",
+                Interrupt::ShuttingDown => "shutting_down",
+            };
+            ledger.end(Ended::Cancelled, 200, Some(code));
+            Ok(None)
+        }
+    }
+}
+
+/// Remembers who answered, so that the session and a tool loop stay with that model.
+fn remember(
+    engine: &Engine,
+    found: &Found,
+    decision: &Decision,
+    answered: Option<&Arc<Target>>,
+    tokens: u64,
+) {
+    let (Some(key), Some(target)) = (found.key, answered) else { return };
+    if decision.reason == Reason::Unclassified {
+        return;
+    }
+    let task = decision.task.as_ref().map(|task| task.name.clone());
+    let expected = |model| decision.expected_cost(model).map(Cost::total).unwrap_or_default();
+    let (spent, unswitched, first) = match &found.session {
+        Some(session) => (session.spent, session.unswitched, &session.model),
+        None => (Usd::ZERO, Usd::ZERO, &target.model),
+    };
+    let pin = Pin::new(task, target, tokens, clock::now());
+    let pin = pin.costing(spent.plus(expected(&target.model)), unswitched.plus(expected(first)));
+    engine.pins.put(key, pin);
+}

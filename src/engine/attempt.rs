@@ -1,0 +1,359 @@
+//! The failover loop: targets in the order of the plan, each attempt built from scratch, until one has begun to
+//! answer.
+//!
+//! Bounded by the number of attempts, the total time, the retry budget and the caller's patience. The first move to
+//! another target is never refused by the budget: one failure must not cost a caller its answer.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    catalog::{
+        model::Target,
+        provider::Auth,
+        settings::{Failover, Timeouts},
+    },
+    dialect::{
+        Dialect,
+        answer::{Echo, Terms},
+        ir,
+        request::{self, Outgoing, Quirks, Shape},
+    },
+    engine::{
+        Engine, World,
+        admit::Admitted,
+        exchange::{Exchange, Interrupt},
+        ledger::Ledger,
+        open::{self, Expectation, Opened, Unopened},
+        refusal::Refusal,
+        trial::{Subject, Trial, Verdict},
+    },
+    http::header,
+    rank::session::SessionCache,
+    resilience::{
+        backoff,
+        budget::Repeat,
+        failure::Failure,
+    },
+    route::Decision,
+    telemetry::clock,
+    upstream::{self, Call},
+};
+
+/// One request on its way through the targets of its plan.
+pub struct Job<'a> {
+    /// The engine that serves it.
+    pub engine: &'a Engine,
+    /// The world that it sees.
+    pub world: &'a World,
+    /// Who asks, and what of the head goes along.
+    pub admitted: &'a Admitted,
+    /// The request, decoded.
+    pub request: &'a ir::Request<'a>,
+    /// The request as it came.
+    pub body: &'a Bytes,
+    /// The plan.
+    pub decision: &'a Decision,
+    /// What is tried after a failure.
+    pub failover: Failover,
+    /// The estimated tokens of the input.
+    pub input_tokens: u64,
+    /// What a provider's cache may hold of this session.
+    pub session: Option<SessionCache>,
+    /// What an answer in another API repeats of the request, once it is needed.
+    pub echo: OnceLock<Echo>,
+}
+
+/// An answer that has begun, and who gives it.
+pub struct Begun<'a> {
+    /// Who answers.
+    pub target: &'a Arc<Target>,
+    /// The time limits of its model.
+    pub timeouts: Timeouts,
+    /// The answer.
+    pub opened: Opened,
+    /// What becomes of the attempt is told here.
+    pub trial: Trial<'a>,
+}
+
+/// Why no answer began.
+pub enum NotBegun {
+    /// The caller is told so.
+    Refused(Refusal),
+    /// The request ended from outside.
+    Interrupted(Interrupt),
+}
+
+/// What came of one visit to a target.
+enum Visit<'a> {
+    Begun(Box<Begun<'a>>),
+    Next,
+    Stop,
+}
+
+/// What the attempts so far have shown.
+#[derive(Default)]
+struct Tried {
+    attempts: u32,
+    targets: u32,
+    failures: Vec<Failure>,
+    /// The largest window that was too small, and what the provider said of it.
+    too_long: Option<(u64, Refusal)>,
+    timed_out: bool,
+}
+
+/// Tries targets until one begins to answer.
+pub async fn run<'a>(
+    job: &'a Job<'_>,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+) -> Result<Box<Begun<'a>>, NotBegun> {
+    let mut tried = Tried::default();
+    for target in &job.decision.targets {
+        if tried.rules_out(job, target) {
+            continue;
+        }
+        match Box::pin(visit(job, target, exchange, ledger, &mut tried)).await? {
+            Visit::Begun(begun) => return Ok(begun),
+            Visit::Next => {}
+            Visit::Stop => break,
+        }
+    }
+    Err(NotBegun::Refused(tried.refusal(job)))
+}
+
+async fn visit<'a>(
+    job: &'a Job<'_>,
+    target: &'a Arc<Target>,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+    tried: &mut Tried,
+) -> Result<Visit<'a>, NotBegun> {
+    tried.targets = tried.targets.saturating_add(1);
+    let mut repeats = 0;
+    loop {
+        let now = clock::now();
+        if tried.attempts >= job.failover.attempts {
+            return Ok(Visit::Stop);
+        }
+        if now >= ledger.deadline() {
+            tried.timed_out = true;
+            return Ok(Visit::Stop);
+        }
+        let first_move = repeats == 0 && tried.targets <= 2;
+        let repeat = if first_move { Repeat::FirstMove } else { Repeat::Further };
+        if tried.attempts > 0 && !job.engine.budget.allow(repeat, now) {
+            return Ok(Visit::Stop);
+        }
+        let subject = job.subject(target);
+        let Some(trial) = Trial::begin(job.engine, target, subject) else {
+            return Ok(Visit::Next);
+        };
+        if tried.attempts > 0 {
+            ledger.moved_on(tried.failures.last().map(|failure| failure.cause));
+        }
+        tried.attempts = tried.attempts.saturating_add(1);
+        ledger.attempted(target);
+        match once(job, target, exchange, ledger, trial).await? {
+            Ok(begun) => return Ok(Visit::Begun(begun)),
+            Err(Unopened::PassOn(refusal, _)) => return Err(NotBegun::Refused(refusal)),
+            Err(Unopened::TooLong(refusal, _)) => {
+                tried.too_long(job, target, refusal);
+                return Ok(Visit::Next);
+            }
+            Err(Unopened::Failed(failure)) => {
+                let pause = pause_before_repeat(job, &failure, repeats);
+                ledger.failed(failure.possibly_billed);
+                tried.failures.push(failure);
+                let Some(pause) = pause else { return Ok(Visit::Next) };
+                repeats = repeats.saturating_add(1);
+                tokio::select! {
+                    interrupt = exchange.interrupted() => {
+                        return Err(NotBegun::Interrupted(interrupt));
+                    }
+                    () = sleep(pause) => {}
+                }
+            }
+        }
+    }
+}
+
+/// How long to wait before the same target is tried again; `None` where it is not.
+fn pause_before_repeat(job: &Job<'_>, failure: &Failure, repeats: u32) -> Option<Duration> {
+    if let Some(wait) = failure.retry_after.filter(|_| failure.is_limit()) {
+        return (wait <= job.failover.wait && !job.failover.wait.is_zero()).then_some(wait);
+    }
+    let may = failure.repeatable && repeats < job.failover.same_target;
+    may.then(|| backoff::delay(repeats, fastrand::f64()))
+}
+
+/// One attempt.
+async fn once<'a>(
+    job: &'a Job<'_>,
+    target: &'a Arc<Target>,
+    exchange: &mut impl Exchange,
+    ledger: &mut Ledger<'_>,
+    mut trial: Trial<'a>,
+) -> Result<Result<Box<Begun<'a>>, Unopened>, NotBegun> {
+    let timeouts = job.timeouts(target);
+    let patience = if job.request.stream { timeouts.first_token } else { timeouts.response };
+    let now = clock::now();
+    let patience = patience.min(ledger.deadline().saturating_duration_since(now));
+    let deadline = now.checked_add(patience).unwrap_or(now);
+    let outgoing = job.outgoing(target);
+    let work = timeout(patience, job.open(target, &outgoing, timeouts.connect, deadline));
+    let opened = tokio::select! {
+        interrupt = exchange.interrupted() => {
+            trial.end(Verdict::Cancelled);
+            return Err(NotBegun::Interrupted(interrupt));
+        }
+        opened = work => opened,
+    };
+    let opened = opened.unwrap_or_else(|_| Err(Failure::timeout().into()));
+    Ok(match opened {
+        Ok(opened) => {
+            ledger.lost(outgoing.losses);
+            Ok(Box::new(Begun { target, timeouts, opened, trial }))
+        }
+        Err(unopened) => {
+            trial.unopened(&unopened);
+            Err(unopened)
+        }
+    })
+}
+
+impl<'a> Job<'a> {
+    fn timeouts(&self, target: &Target) -> Timeouts {
+        let model = self.world.catalog.model(target.model.as_str());
+        model.map_or(self.world.catalog.settings.timeouts, |model| model.timeouts)
+    }
+
+    fn subject(&self, target: &Target) -> Subject {
+        let session = self.session.as_ref();
+        Subject {
+            task: self.decision.task.as_ref().map(|task| task.name.clone()),
+            streamed: self.request.stream,
+            input_tokens: self.input_tokens,
+            max_output: self.request.max_output,
+            cacheable: session.map(|session| session.reusable(target)).filter(|held| *held > 0),
+        }
+    }
+
+    fn dialect(&self, target: &Target) -> Dialect {
+        target.provider.api.dialect_for(self.request.dialect)
+    }
+
+    fn outgoing(&self, target: &Target) -> Outgoing {
+        let model = self.world.catalog.model(target.model.as_str());
+        let shape = Shape {
+            upstream_id: &target.upstream_id,
+            max_output: model.and_then(|model| model.max_output),
+            prefill: model.is_some_and(|model| model.prefill),
+            quirks: Quirks::default(),
+        };
+        request::write_request(self.request, self.body, self.dialect(target), &shape)
+    }
+
+    async fn open(
+        &self,
+        target: &Target,
+        outgoing: &Outgoing,
+        connect: Duration,
+        deadline: Instant,
+    ) -> Result<Opened, Unopened> {
+        let dialect = self.dialect(target);
+        let passthrough = matches!(target.provider.auth, Auth::Passthrough);
+        let credential = self.admitted.credential.as_ref();
+        let mut caller_headers = HeaderMap::new();
+        header::forward(&self.admitted.forwarded, dialect, &mut caller_headers);
+        let sent = self.engine.upstream.send(Call {
+            target,
+            path: dialect.path(),
+            body: outgoing.body.clone(),
+            streamed: self.request.stream,
+            caller_headers: &caller_headers,
+            passthrough: credential.filter(|_| passthrough),
+            connect_timeout: connect,
+        });
+        let secrets: Vec<_> =
+            upstream::credential_of(&target.provider).into_iter().chain(credential).collect();
+        let mask = |text: &str| upstream::mask(text, &secrets);
+        let expectation = Expectation {
+            terms: self.terms(target, outgoing),
+            streamed: self.request.stream,
+            passthrough,
+            mask: &mask,
+            wall: clock::wall(),
+            deadline: deadline.into(),
+        };
+        open::open(sent.await, &expectation).await
+    }
+
+    fn terms<'t>(&'t self, target: &'t Target, outgoing: &'t Outgoing) -> Terms<'t> {
+        let caller = self.request.dialect;
+        Terms {
+            caller,
+            upstream: self.dialect(target),
+            model: &target.model,
+            hides_usage: outgoing.hides_usage,
+            id: &self.admitted.request_id,
+            created: u64::try_from(clock::wall().as_second()).unwrap_or(0),
+            input_tokens: self.input_tokens,
+            echo: self.echo.get_or_init(|| Echo::read(caller, self.body)),
+            structured_tool: outgoing.structured_tool.as_deref(),
+            tool_names: &outgoing.tool_names,
+        }
+    }
+}
+
+impl Tried {
+    /// Whether what was learned on the way speaks against a target that the plan names.
+    fn rules_out(&self, job: &Job<'_>, target: &Target) -> bool {
+        let Some((too_small, _)) = &self.too_long else { return false };
+        let model = job.world.catalog.model(target.model.as_str());
+        model.and_then(|model| model.context_window).is_some_and(|window| window <= *too_small)
+    }
+
+    fn too_long(&mut self, job: &Job<'_>, target: &Target, refusal: Refusal) {
+        let model = job.world.catalog.model(target.model.as_str());
+        let window = model.and_then(|model| model.context_window).unwrap_or(0);
+        let known = self.too_long.as_ref().map_or(0, |(window, _)| *window);
+        self.too_long = Some((window.max(known), refusal));
+    }
+
+    /// What the caller is told when no target answered.
+    fn refusal(self, job: &Job<'_>) -> Refusal {
+        if self.timed_out {
+            let message = "no model answered within the total time";
+            return Refusal::new(504, "upstream_timeout", message).should_retry(false);
+        }
+        if let Some((_, refusal)) = self.too_long {
+            return refusal;
+        }
+        if self.failures.iter().all(Failure::is_limit) {
+            let targets = job.decision.targets.iter().map(|target| &target.id);
+            let retry_after = job.engine.health.soonest(targets, clock::now()).unwrap_or_default();
+            let message = "no target can take requests at the moment";
+            return Refusal::new(503, "no_healthy_target", message)
+                .retry_after(Some(retry_after.max(Duration::from_secs(1))));
+        }
+        if self.failures.iter().all(Failure::is_auth) {
+            let message = "the provider refuses the proxy's credential";
+            return Refusal::new(502, "upstream_auth", message).should_retry(false);
+        }
+        let count = self.attempts;
+        let message = format!("no model answered; {count} attempts failed");
+        Refusal::new(502, "upstream_error", message).should_retry(false)
+    }
+}
+
+/// The moment at which everything has to be over.
+pub fn deadline(started: Instant, timeouts: &Timeouts) -> Instant {
+    started.checked_add(timeouts.total).unwrap_or(started)
+}

@@ -1,0 +1,303 @@
+//! The books of one request: what happened so far, the headers that say so, and one record when it is over.
+//!
+//! The ledger settles when it is dropped, so there is exactly one record of usage on every way out: an answer, a
+//! refusal, a hang-up, a panic.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+
+use crate::{
+    catalog::{model::Target, settings::Timeouts},
+    dialect::{answer::Outcome, ir::answer::Usage},
+    engine::{Engine, World, attempt},
+    http::header,
+    ids::{KeyName, RouterName},
+    money::Usd,
+    resilience::failure::Cause,
+    route::Decision,
+    telemetry::{
+        clock,
+        usage::{Ended, UsageEvent},
+    },
+};
+
+/// The books of one request.
+pub struct Ledger<'a> {
+    engine: &'a Engine,
+    world: &'a World,
+    started: Instant,
+    deadline: Instant,
+    request_id: String,
+    key: Option<KeyName>,
+    router: Option<RouterName>,
+    decision: Option<Arc<Decision>>,
+    counted: bool,
+    streamed: bool,
+    target: Option<Arc<Target>>,
+    attempts: u32,
+    possibly_billed: u32,
+    losses: Vec<String>,
+    upstream_request_id: Option<HeaderValue>,
+    first_content: Option<Duration>,
+    overhead: Option<Duration>,
+    usage: Option<Usage>,
+    usage_estimated: bool,
+    input_tokens: u64,
+    status: u16,
+    code: Option<&'static str>,
+    ended: Ended,
+}
+
+impl<'a> Ledger<'a> {
+    /// Opens the books of a request.
+    pub fn open(engine: &'a Engine, world: &'a World, request_id: &str) -> Self {
+        let started = clock::now();
+        engine.metrics.request_began();
+        Self {
+            engine,
+            world,
+            started,
+            deadline: attempt::deadline(started, &world.catalog.settings.timeouts),
+            request_id: request_id.to_owned(),
+            key: None,
+            router: None,
+            decision: None,
+            counted: true,
+            streamed: false,
+            target: None,
+            attempts: 0,
+            possibly_billed: 0,
+            losses: Vec::new(),
+            upstream_request_id: None,
+            first_content: None,
+            overhead: None,
+            usage: None,
+            usage_estimated: false,
+            input_tokens: 0,
+            status: 0,
+            code: None,
+            ended: Ended::Cancelled,
+        }
+    }
+
+    /// When the request arrived.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When everything has to be over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Who asks.
+    pub fn asked_by(&mut self, key: Option<&KeyName>) {
+        self.key = key.cloned();
+    }
+
+    /// A dry run leaves no trace in the statistics.
+    pub fn leave_out(&mut self) {
+        self.counted = false;
+    }
+
+    /// What was decided.
+    pub fn decided(&mut self, router: Option<&RouterName>, decision: &Arc<Decision>) {
+        self.router = router.cloned();
+        self.decision = Some(Arc::clone(decision));
+    }
+
+    /// What is known of the request itself.
+    pub fn read(&mut self, streamed: bool, input_tokens: u64) {
+        self.streamed = streamed;
+        self.input_tokens = input_tokens;
+    }
+
+    /// The whole time limit of a model that is asked directly.
+    pub fn limit(&mut self, timeouts: &Timeouts) {
+        self.deadline = attempt::deadline(self.started, timeouts);
+    }
+
+    /// An attempt at `target` begins.
+    pub fn attempted(&mut self, target: &Arc<Target>) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.target = Some(Arc::clone(target));
+        if self.overhead.is_none() {
+            self.overhead = Some(clock::now().saturating_duration_since(self.started));
+        }
+    }
+
+    /// An attempt failed.
+    pub fn failed(&mut self, possibly_billed: bool) {
+        self.possibly_billed = self.possibly_billed.saturating_add(u32::from(possibly_billed));
+    }
+
+    /// The next attempt follows a failure of this cause.
+    pub fn moved_on(&self, cause: Option<Cause>) {
+        if let Some(cause) = cause {
+            self.engine.metrics.failover(cause);
+        }
+    }
+
+    /// What a translation dropped.
+    pub fn lost(&mut self, losses: Vec<String>) {
+        self.losses = losses;
+    }
+
+    /// The first content has come.
+    pub fn answered(&mut self, upstream_request_id: Option<HeaderValue>) {
+        self.upstream_request_id = upstream_request_id;
+        self.first_content = Some(clock::now().saturating_duration_since(self.started));
+        self.status = 200;
+    }
+
+    /// What the answer reported of itself; what it did not is estimated.
+    pub fn used(&mut self, outcome: &Outcome) {
+        self.usage_estimated = outcome.usage.is_none();
+        let estimated = || Usage {
+            input: self.input_tokens,
+            // Four bytes a token: the common rule of thumb for English.
+            output: outcome.content_bytes.div_ceil(4),
+            ..Usage::default()
+        };
+        self.usage = Some(outcome.usage.clone().unwrap_or_else(estimated));
+    }
+
+    /// The request is over.
+    pub fn end(&mut self, ended: Ended, status: u16, code: Option<&'static str>) {
+        self.ended = ended;
+        self.status = status;
+        self.code = code;
+    }
+
+    /// The status that the caller has got so far; 0 where none.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers that say what happened so far.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(16);
+        put(&mut headers, header::REQUEST_ID, &self.request_id);
+        if let Some(decision) = &self.decision {
+            if let Some(task) = &decision.task {
+                put(&mut headers, header::SELECTED_ROUTE, task.name.as_str());
+            }
+            let reason = HeaderValue::from_static(decision.reason.as_str());
+            headers.insert(header::REASON, reason);
+            if let Some(confidence) = decision.confidence {
+                put(&mut headers, header::CONFIDENCE, &format!("{confidence:.2}"));
+            }
+        }
+        if let Some(target) = &self.target {
+            put(&mut headers, header::MODEL, target.model.as_str());
+            put(&mut headers, header::PROVIDER, target.provider.id.as_str());
+        }
+        if self.attempts > 0 {
+            headers.insert(header::ATTEMPTS, HeaderValue::from(self.attempts));
+        }
+        if let Some(loss) = header::loss(&self.losses) {
+            headers.insert(header::LOSS, loss);
+        }
+        if let Some(id) = &self.upstream_request_id {
+            headers.insert(header::UPSTREAM_REQUEST_ID, id.clone());
+        }
+        headers
+    }
+
+    /// The headers of a stream.
+    pub fn stream_headers(&self) -> HeaderMap {
+        let mut headers = self.headers();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        headers
+    }
+
+    fn cost(&self) -> Option<Usd> {
+        let target = self.target.as_ref()?;
+        let usage = self.usage.as_ref()?;
+        let model = self.world.catalog.model(target.model.as_str())?;
+        let prices = self.engine.prices.load();
+        let quote = prices.quote(model, target, usage.input, clock::wall());
+        usage_cost(&quote.rates, usage)
+    }
+}
+
+/// What `usage` costs at `rates`: tokens read from a cache and written to it at their own rates, where those are
+/// known, else as input. Nothing where input or output have no price.
+pub fn usage_cost(rates: &crate::catalog::model::Rates, usage: &Usage) -> Option<Usd> {
+    let input = rates.input?;
+    let output = rates.output?;
+    let read = usage.cache_read.min(usage.input);
+    let written = usage.cache_write.min(usage.input.saturating_sub(read));
+    let plain = usage.input.saturating_sub(read).saturating_sub(written);
+    let cost = input.cost(real(plain));
+    let cost = cost.plus(rates.cache_read.unwrap_or(input).cost(real(read)));
+    let cost = cost.plus(rates.cache_write.unwrap_or(input).cost(real(written)));
+    Some(cost.plus(output.cost(real(usage.output))))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+fn put(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+impl Drop for Ledger<'_> {
+    fn drop(&mut self) {
+        let duration = clock::now().saturating_duration_since(self.started);
+        let cost = self.cost();
+        let metrics = &self.engine.metrics;
+        metrics.request_ended(self.counted);
+        if let (Some(decision), true) = (&self.decision, self.counted) {
+            let task = decision.task.as_ref().map(|task| &task.name);
+            metrics.decision(self.router.as_ref(), task, decision.reason);
+        }
+        if let (Some(target), Some(usage)) = (&self.target, &self.usage) {
+            metrics.usage(target, usage, cost);
+        }
+        if let (Some(target), true) = (&self.target, self.status == 200) {
+            metrics.answered(target, duration, self.first_content.filter(|_| self.streamed));
+        }
+        if let Some(overhead) = self.overhead {
+            metrics.overhead(overhead);
+        }
+        let decision = self.decision.as_deref();
+        UsageEvent {
+            request_id: &self.request_id,
+            key: self.key.as_ref(),
+            router: self.router.as_ref(),
+            task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
+            reason: decision.map(|decision| decision.reason),
+            confidence: decision.and_then(|decision| decision.confidence),
+            target: self.target.as_deref(),
+            attempts: self.attempts,
+            possibly_billed: self.possibly_billed,
+            status: self.status,
+            code: self.code,
+            ended: self.ended,
+            streamed: self.streamed,
+            dry_run: !self.counted,
+            usage: self.usage.as_ref(),
+            usage_estimated: self.usage_estimated,
+            input_tokens_estimated: self.input_tokens,
+            cost,
+            ttft: self.first_content,
+            duration,
+            generation: self.world.catalog.generation,
+        }
+        .emit();
+    }
+}

@@ -1,0 +1,214 @@
+//! The process: two listeners, signals, reload, and the way out.
+//!
+//! Pingora's server runs on a thread of its own with a runtime for each listener. The main thread keeps a small
+//! runtime for what is beside the requests, and decides when the process ends: it gives Pingora the order to close
+//! its listeners, waits for the open requests, and returns. Pingora would still wait a fixed time then; the return
+//! from `main` ends that.
+
+pub mod admin;
+pub mod body;
+pub mod connection;
+pub mod drain;
+pub mod framing;
+pub mod listen;
+pub mod reload;
+pub mod session;
+pub mod signals;
+pub mod site;
+pub mod tasks;
+pub mod upkeep;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use pingora::{
+    server::{
+        ExecutionPhase, RunArgs, Server, ShutdownSignal,
+        configuration::{Opt, ServerConf},
+    },
+    services::listening::Service,
+};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::{
+    catalog::settings::Tls,
+    config::watch::Requests,
+    engine::Engine,
+    server::{
+        admin::Admin,
+        connection::{Connections, Site},
+        drain::{Drain, StopOrder},
+        listen::{Claim, ListenFault},
+        signals::{Order, Signals},
+        site::DataPlane,
+        tasks::Tasks,
+    },
+};
+
+/// Longer than any drain: the main thread's return ends the process, not Pingora's own wait.
+const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Where a new process finds the listeners of the old one, unless `upgrade_socket` says otherwise.
+const UPGRADE_SOCKET: &str = "/tmp/pointsman-upgrade.sock";
+
+/// What is served, and where.
+pub struct Setup {
+    /// Serves the requests.
+    pub engine: Arc<Engine>,
+    /// Address of the data plane.
+    pub listen: SocketAddr,
+    /// Address of the admin listener.
+    pub admin: SocketAddr,
+    /// Certificate of the data plane.
+    pub tls: Option<Tls>,
+    /// Over which socket listeners are handed over.
+    pub upgrade_socket: Option<PathBuf>,
+    /// Whether to take the listeners of a running process over.
+    pub upgrade: bool,
+    /// Asked on SIGHUP.
+    pub reload: Requests,
+}
+
+/// The addresses that are listened on.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The data plane.
+    pub data: SocketAddr,
+    /// The admin listener.
+    pub admin: SocketAddr,
+}
+
+/// Why the process could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeFault {
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
+    /// The system refuses something that every process needs.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// The server ended without an order.
+    #[error("the server ended by itself")]
+    Ended,
+}
+
+/// Serves until a signal ends it. `ready` is called once with the addresses; it may start background tasks.
+pub async fn run(
+    setup: Setup,
+    ready: impl FnOnce(Addresses, &mut Tasks),
+) -> Result<(), ServeFault> {
+    let mut signals = Signals::listen()?;
+    let drain = Drain::new();
+    let data = Claim::new(setup.listen, setup.upgrade)?;
+    let admin = Claim::new(setup.admin, setup.upgrade)?;
+    let addresses = Addresses { data: data.address, admin: admin.address };
+
+    let mut server = pingora_server(&setup);
+    let site = DataPlane::new(Arc::clone(&setup.engine));
+    add(&mut server, "data plane", &data, setup.tls.as_ref(), (site, &drain), None)?;
+    let site = Admin::new(Arc::clone(&setup.engine), Arc::clone(&drain), admin.address.ip());
+    add(&mut server, "admin", &admin, None, (site, &drain), Some(1))?;
+
+    let phases = server.watch_execution_phase();
+    let (stop, order) = StopOrder::new();
+    let ended = start(server, order)?;
+    data.wait().await?;
+    admin.wait().await?;
+
+    let mut tasks = Tasks::default();
+    ready(addresses, &mut tasks);
+    let exit = Exit { engine: setup.engine, drain, stop, phases };
+    tokio::select! {
+        _ = ended => Err(ServeFault::Ended),
+        () = exit.on_signal(&mut signals, &setup.reload) => Ok(()),
+    }
+}
+
+fn pingora_server(setup: &Setup) -> Server {
+    let socket = setup.upgrade_socket.as_deref().and_then(|path| path.to_str());
+    let conf = ServerConf {
+        threads: thread::available_parallelism().map_or(1, usize::from),
+        work_stealing: true,
+        grace_period_seconds: Some(GRACE.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(0),
+        upgrade_sock: socket.unwrap_or(UPGRADE_SOCKET).to_owned(),
+        ..ServerConf::default()
+    };
+    let options = Opt { upgrade: setup.upgrade, ..Opt::default() };
+    let mut server = Server::new_with_opt_and_conf(options, conf);
+    server.bootstrap();
+    server
+}
+
+fn add<S: Site>(
+    server: &mut Server,
+    name: &str,
+    claim: &Claim,
+    tls: Option<&Tls>,
+    (site, drain): (S, &Arc<Drain>),
+    threads: Option<usize>,
+) -> Result<(), ListenFault> {
+    let connections = Connections::new(site, Arc::clone(drain));
+    let mut service = Service::new(name.to_owned(), connections);
+    service.add_listener(claim.listener(tls)?);
+    service.threads = threads;
+    server.add_service(service);
+    Ok(())
+}
+
+/// Runs Pingora's server on a thread of its own. What is returned ends when it does.
+fn start(server: Server, order: StopOrder) -> std::io::Result<oneshot::Receiver<()>> {
+    let (alive, ended) = oneshot::channel();
+    thread::Builder::new().name("pingora".to_owned()).spawn(move || {
+        let _alive: oneshot::Sender<()> = alive;
+        server.run(RunArgs { shutdown_signal: Box::new(order) });
+    })?;
+    Ok(ended)
+}
+
+/// What the way out needs.
+struct Exit {
+    engine: Arc<Engine>,
+    drain: Arc<Drain>,
+    stop: oneshot::Sender<ShutdownSignal>,
+    phases: broadcast::Receiver<ExecutionPhase>,
+}
+
+impl Exit {
+    /// Serves signals until one has ended the process.
+    async fn on_signal(self, signals: &mut Signals, reload: &Requests) {
+        let order = loop {
+            match signals.next().await {
+                Order::Reload => reload.request(),
+                order @ (Order::Stop | Order::HandOver) => break order,
+            }
+        };
+        tokio::select! {
+            () = self.leave(order) => {}
+            () = stopped_again(signals) => tracing::warn!("stopped at once"),
+        }
+    }
+
+    async fn leave(mut self, order: Order) {
+        let limit = self.engine.drain_limit();
+        tracing::info!(open = self.drain.open(), limit_s = limit.as_secs(), "draining");
+        if order == Order::HandOver {
+            let _ = self.stop.send(ShutdownSignal::GracefulUpgrade);
+            // The old listeners stay open until the new process has taken them.
+            while let Ok(phase) = self.phases.recv().await {
+                if matches!(phase, ExecutionPhase::ShutdownStarted) {
+                    break;
+                }
+            }
+            self.drain.begin();
+        } else {
+            self.drain.begin();
+            let _ = self.stop.send(ShutdownSignal::GracefulTerminate);
+        }
+        self.drain.wait(limit).await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn stopped_again(signals: &mut Signals) {
+    while signals.next().await != Order::Stop {}
+}

@@ -1,0 +1,280 @@
+//! One connection of a caller: its first byte, its heads under a deadline, the requests on it, one after the other.
+//!
+//! Pingora would run this loop itself, but it waits without limit for a first byte and for a head. So the loop is
+//! here, and what it reads with is Pingora's. HTTP/2 is recognized (by ALPN, or by its first bytes in clear text) and
+//! handed to Pingora's own loop.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use pingora::{
+    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
+    protocols::{
+        ALPN, Stream,
+        http::{ServerSession, v2::server::H2Options},
+    },
+    server::ShutdownWatch,
+};
+use tokio::time::timeout;
+
+use crate::{
+    dialect::{Dialect, error},
+    engine::exchange::Exchange,
+    server::{
+        body::Memory,
+        drain::Drain,
+        framing::{self, Refused},
+        session::Session,
+    },
+};
+
+/// How long a connection may say nothing before a request.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a head may take from its first byte to its last.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// What answers the requests of a listener.
+pub trait Site: Send + Sync + 'static {
+    /// Answers one request.
+    fn serve(&self, session: &mut Session) -> impl Future<Output = ()> + Send;
+
+    /// The most connections at once.
+    fn connection_limit(&self) -> usize;
+
+    /// The most bytes of bodies at once.
+    fn memory_limit(&self) -> u64;
+
+    /// Takes note of a panic while a request was answered.
+    fn panicked(&self);
+}
+
+/// The connections of one listener.
+pub struct Connections<S> {
+    requests: Arc<Requests<S>>,
+    open: AtomicUsize,
+}
+
+/// The requests of one listener.
+pub struct Requests<S> {
+    site: S,
+    drain: Arc<Drain>,
+    memory: Arc<Memory>,
+    options: HttpServerOptions,
+}
+
+impl<S: Site> Connections<S> {
+    /// The connections that `site` answers.
+    pub fn new(site: S, drain: Arc<Drain>) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(IDLE);
+        let requests = Requests { site, drain, memory: Memory::new(), options };
+        Self { requests: Arc::new(requests), open: AtomicUsize::new(0) }
+    }
+
+    async fn serve_http1(&self, mut stream: Stream, shutdown: &ShutdownWatch) {
+        let mut prefix: Option<BytesMut> = None;
+        loop {
+            let mut session = ServerSession::new_http1(stream);
+            session.set_keepalive(Some(IDLE.as_secs()));
+            session.set_pipelining_enabled(true);
+            if let Some(bytes) = prefix.take() {
+                session.set_pipelined_prefix(bytes);
+            }
+            let Some(finished) = self.requests.serve(session).await else { return };
+            let Ok(Some(reusable)) = finished.finish().await else { return };
+            (stream, prefix) = reusable.into_parts();
+            if prefix.is_none() && !first_bytes(&mut stream, &mut [0], shutdown).await {
+                return;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Site> ServerApp for Connections<S> {
+    async fn process_new(
+        self: &Arc<Self>,
+        mut stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
+        if self.requests.drain.is_draining() {
+            return None;
+        }
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            return self.requests.process_new(stream, shutdown).await;
+        }
+        if !first_bytes(&mut stream, &mut [0], shutdown).await {
+            return None;
+        }
+        match timeout(HEAD, begins_http2(&mut stream)).await {
+            Ok(true) => self.requests.process_new(stream, shutdown).await,
+            Ok(false) => {
+                Box::pin(self.serve_http1(stream, shutdown)).await;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Site> HttpServerApp for Requests<S> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        _shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if let Some(finished) = self.serve(session).await {
+            let _ = finished.finish().await;
+        }
+        None
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = pingora::protocols::http::v2::server::default_h2_options();
+        options.max_header_list_size(32 * 1024);
+        options.initial_window_size(1 << 20);
+        options.initial_connection_window_size(4 << 20);
+        Some(options)
+    }
+}
+
+impl<S: Site> Requests<S> {
+    /// Serves one request; the session is given back where its answer is complete.
+    async fn serve(&self, mut session: ServerSession) -> Option<ServerSession> {
+        match timeout(HEAD, session.read_request()).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return None,
+            Ok(Err(fault)) => return refuse(session, malformed(&fault.to_string())).await,
+            Err(_) => {
+                let message = "the request head took longer than 30 s";
+                let refused = Refused { status: StatusCode::REQUEST_TIMEOUT, message };
+                return refuse(session, refused).await;
+            }
+        }
+        if let Err(refused) = framing::check(&session) {
+            return refuse(session, refused).await;
+        }
+        let _open = self.drain.enter();
+        let limit = self.site.memory_limit();
+        let mut session = Session::new(session, &self.memory, limit, self.drain.cut());
+        if self.drain.is_draining() {
+            session.close_after();
+        }
+        let answered = AssertUnwindSafe(self.site.serve(&mut session)).catch_unwind();
+        if Box::pin(answered).await.is_err() {
+            self.site.panicked();
+            apologize(&mut session).await;
+        }
+        session.into_finished().await
+    }
+}
+
+/// Waits for the first bytes of a request. False where none come, or the process ends before they do.
+async fn first_bytes(stream: &mut Stream, buffer: &mut [u8], shutdown: &ShutdownWatch) -> bool {
+    let mut shutdown = shutdown.clone();
+    tokio::select! {
+        biased;
+        peeked = timeout(IDLE, stream.try_peek(buffer)) => matches!(peeked, Ok(Ok(_))),
+        _ = shutdown.wait_for(|ends| *ends) => false,
+    }
+}
+
+/// Whether a connection in clear text opens with HTTP/2's preface. Two bytes tell it from every method that is
+/// served here; only then is the rest of the preface waited for.
+async fn begins_http2(stream: &mut Stream) -> bool {
+    let mut opening = [0; 2];
+    let mut preface = [0; 24];
+    matches!(stream.try_peek(&mut opening).await, Ok(true))
+        && opening == *b"PR"
+        && matches!(stream.try_peek(&mut preface).await, Ok(true))
+}
+
+fn malformed(fault: &str) -> Refused {
+    let too_large = ["larger than", "TooManyHeaders", "too many headers"];
+    if too_large.iter().any(|words| fault.contains(words)) {
+        let message = "the request head is too large";
+        return Refused { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message };
+    }
+    Refused { status: StatusCode::BAD_REQUEST, message: "malformed HTTP request" }
+}
+
+/// Answers a head that nothing may act on, and closes the connection.
+async fn refuse(mut session: ServerSession, refused: Refused) -> Option<ServerSession> {
+    session.set_keepalive(None);
+    session.set_write_timeout(Some(Duration::from_secs(5)));
+    let problem = error::Problem {
+        status: refused.status.as_u16(),
+        code: if refused.status == StatusCode::REQUEST_TIMEOUT {
+            "request_timeout"
+        } else {
+            "invalid_request"
+        },
+        message: refused.message.to_owned(),
+    };
+    let body = error::render(Dialect::Chat, &problem);
+    let mut head = pingora::http::ResponseHeader::build(refused.status, Some(4)).ok()?;
+    head.insert_header(CONTENT_TYPE, "application/json").ok()?;
+    head.insert_header(http::header::CONTENT_LENGTH, body.len()).ok()?;
+    session.write_response_header(Box::new(head)).await.ok()?;
+    session.write_response_body(body, true).await.ok()?;
+    session.shutdown().await;
+    None
+}
+
+/// Tells a caller whose request met a mistake of ours.
+async fn apologize(session: &mut Session) {
+    if session.started() {
+        return;
+    }
+    session.close_after();
+    let problem = error::Problem {
+        status: 500,
+        code: "internal_error",
+        message: "an internal error ended this request".to_owned(),
+    };
+    let path = session.head().path;
+    let dialect = if path.ends_with("/messages") { Dialect::Messages } else { Dialect::Chat };
+    let body: Bytes = error::render(dialect, &problem);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    if session.start(status, headers, Some(body.len())).await.is_ok()
+        && session.write(body).await.is_ok()
+    {
+        let _ = session.finish().await;
+    }
+}
+
+/// One open connection, counted against the limit of its listener.
+struct OpenConnection<'a>(&'a AtomicUsize);
+
+impl<'a> OpenConnection<'a> {
+    fn enter(open: &'a AtomicUsize, limit: usize) -> Option<Self> {
+        let guard = Self(open);
+        (open.fetch_add(1, Ordering::Relaxed) < limit).then_some(guard)
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,38 @@
+//! The data plane as a site: every request goes to the engine.
+
+use std::sync::Arc;
+
+use crate::{
+    engine::Engine,
+    server::{connection::Site, session::Session},
+};
+
+/// What answers callers.
+pub struct DataPlane {
+    engine: Arc<Engine>,
+}
+
+impl DataPlane {
+    /// The data plane of `engine`.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl Site for DataPlane {
+    async fn serve(&self, session: &mut Session) {
+        self.engine.serve(session).await;
+    }
+
+    fn connection_limit(&self) -> usize {
+        self.engine.limits().connections
+    }
+
+    fn memory_limit(&self) -> u64 {
+        self.engine.limits().memory
+    }
+
+    fn panicked(&self) {
+        self.engine.note_panic();
+    }
+}

@@ -1,0 +1,80 @@
+//! What is kept up to date beside the requests: live prices and priors.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    engine::Engine,
+    feeds,
+    prices::{PriceTable, feed::Feed},
+    telemetry::clock,
+};
+
+/// The shortest time between two fetches of a feed.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// How long after a failed fetch the next is tried, at most.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// How often Prometheus is asked.
+const PRIORS: Duration = Duration::from_secs(60);
+
+/// Keeps the prices in force up to date with the feeds of the catalog, for as long as the process lives.
+pub async fn prices(engine: Arc<Engine>) {
+    let mut known: Vec<Feed> = Vec::new();
+    let mut due: Vec<std::time::Instant> = Vec::new();
+    loop {
+        let world = engine.world();
+        let feeds = &world.catalog.settings.prices;
+        let names: Vec<&str> = feeds.iter().map(|feed| feed.url.as_str()).collect();
+        if known.iter().map(|feed| &**feed.name()).ne(names.iter().copied()) {
+            known = names.iter().map(|name| Feed::new(name)).collect();
+            due = vec![clock::now(); names.len()];
+        }
+        for ((settings, feed), due) in feeds.iter().zip(&mut known).zip(&mut due) {
+            if clock::now() < *due {
+                continue;
+            }
+            let wait = match feeds::prices(settings).await {
+                Ok(parsed) => {
+                    let intake = feed.accept(parsed, clock::wall());
+                    tracing::info!(
+                        taken = intake.taken,
+                        held = intake.held,
+                        rejected = intake.rejected,
+                        "prices fetched"
+                    );
+                    settings.refresh
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "prices not fetched; the last good ones stay");
+                    settings.refresh.min(AGAIN)
+                }
+            };
+            let now = clock::now();
+            *due = now.checked_add(wait.max(LEAST)).unwrap_or(now);
+        }
+        let table = PriceTable::laid_over(world.catalog.models.values(), &known);
+        engine.prices.store(Arc::new(table));
+        sleep(LEAST).await;
+    }
+}
+
+/// Keeps the priors of models that this process has not used, where a source is configured.
+pub async fn priors(engine: Arc<Engine>) {
+    loop {
+        let world = engine.world();
+        if let Some(source) = &world.catalog.settings.latency {
+            match feeds::latencies(source).await {
+                Ok(found) => {
+                    for (model, prior) in found {
+                        engine.stats.seed_prior(&model, Some(prior));
+                    }
+                }
+                Err(fault) => tracing::warn!(%fault, "no priors"),
+            }
+        }
+        sleep(PRIORS).await;
+    }
+}
