@@ -28,7 +28,7 @@ pub struct Provider {
 /// The API that a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
-    /// OpenAI's whole API: chat completions, responses, embeddings and the rest.
+    /// The whole API of `OpenAI`: chat completions, responses, embeddings and the rest.
     OpenAi,
     /// Chat completions only, as most compatible engines serve them.
     OpenAiChat,

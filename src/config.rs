@@ -1,0 +1,232 @@
+//! Configuration: from YAML files to a [`Catalog`], with every mistake of every file reported at once.
+//!
+//! The way is always the same, for a start, a reload and `check`: files are read and parsed into trees that know their
+//! lines (`raw`), each section reads its part and reports what is wrong there, and only a configuration without a
+//! mistake becomes a catalog. Nothing is applied while it is read, so a reload that fails leaves everything as it was.
+//!
+//! Absent on purpose: interpolation of variables, inline secrets, includes.
+
+mod address;
+mod assemble;
+mod classifier;
+pub mod fault;
+mod key;
+mod known;
+pub mod live;
+mod model;
+pub mod preset;
+mod provider;
+mod quantity;
+mod raw;
+mod router;
+mod secret;
+mod settings;
+mod source;
+mod task;
+mod tls;
+mod value;
+pub mod watch;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    catalog::{Catalog, settings::Settings},
+    config::{
+        assemble::{Document, Surroundings},
+        fault::{Fault, Report},
+        secret::Environment,
+        source::Ledger,
+        watch::Watched,
+    },
+};
+
+/// How a configuration is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Whether secrets are read: `serve` and `check` do, `route`, `eval` and `simulate` do not.
+    pub read_secrets: bool,
+    /// Whether the folder of the classifier's model must be there.
+    pub find_classifier: bool,
+    /// Where a model's folder is looked for that is not beside the main file: the program's own folders.
+    pub program_folders: Vec<PathBuf>,
+}
+
+/// A configuration without a mistake.
+pub struct Loaded {
+    /// What it says. Its generation is 0 until [`live::Live`] serves it.
+    pub catalog: Catalog,
+    /// What is allowed but probably not meant, sorted.
+    pub warnings: Vec<Fault>,
+    /// What it was read from.
+    pub watched: Watched,
+    places: ListenerPlaces,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug)]
+pub struct Refused {
+    /// Every mistake, sorted by file, line and column; at least one.
+    pub faults: Vec<Fault>,
+    /// What is allowed but probably not meant, sorted.
+    pub warnings: Vec<Fault>,
+    /// What it was read from: a change there may mend it.
+    pub watched: Watched,
+}
+
+/// One mistake on each line.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults.iter().enumerate() {
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Where the settings stand that need a restart.
+#[derive(Clone)]
+struct ListenerPlaces {
+    listen: Fault,
+    admin: Fault,
+    tls: Fault,
+}
+
+/// Loads the main file at `path` and everything that it names.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Refused> {
+    load_in(path, options, &secret::process_environment)
+}
+
+/// Loads a configuration that is no file: a main text and the texts of router files, each with the name by which
+/// mistakes in it are reported. The main text names no router files; relative paths start at the working folder.
+pub fn load_texts(
+    main: (&str, &str),
+    routers: &[(&str, &str)],
+    options: &LoadOptions,
+) -> Result<Loaded, Refused> {
+    let report = Report::default();
+    let document = |(name, text): &(&str, &str)| Document::of_text(name, text, &report);
+    let (main, routers) = (document(&main), routers.iter().map(document).collect::<Vec<_>>());
+    let ledger = Ledger::default();
+    let surroundings = Surroundings {
+        base: Path::new(""),
+        options,
+        environment: &secret::process_environment,
+        ledger: &ledger,
+    };
+    let built = assemble::catalog(&main, &routers, &surroundings, &report);
+    finish(built, Watched::nothing(), report)
+}
+
+/// Loads again for a process that runs with `running`: what needs a restart is refused.
+pub fn reload(path: &Path, options: &LoadOptions, running: &Settings) -> Result<Loaded, Refused> {
+    let loaded = load(path, options)?;
+    match needs_restart(running, &loaded) {
+        None => Ok(loaded),
+        Some(faults) => Err(Refused { faults, warnings: loaded.warnings, watched: loaded.watched }),
+    }
+}
+
+/// What of `loaded` differs from `running` in a way that only a restart can follow.
+pub fn needs_restart(running: &Settings, loaded: &Loaded) -> Option<Vec<Fault>> {
+    let (new, places) = (&loaded.catalog.settings, &loaded.places);
+    let faults: Vec<Fault> = [
+        (running.listen != new.listen, &places.listen),
+        (running.admin != new.admin, &places.admin),
+        (running.tls != new.tls, &places.tls),
+    ]
+    .into_iter()
+    .filter(|(differs, _)| *differs)
+    .map(|(_, place)| place.clone())
+    .collect();
+    (!faults.is_empty()).then_some(faults)
+}
+
+/// How much a catalog holds: what `check` prints after `ok:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Providers.
+    pub providers: usize,
+    /// Models.
+    pub models: usize,
+    /// Routers.
+    pub routers: usize,
+    /// Tasks of all routers, each name once.
+    pub tasks: usize,
+    /// Keys of callers.
+    pub keys: usize,
+}
+
+impl Summary {
+    /// Counts what `catalog` holds.
+    pub fn of(catalog: &Catalog) -> Self {
+        let tasks: std::collections::BTreeSet<_> = catalog
+            .routers
+            .values()
+            .flat_map(|router| &router.policies)
+            .map(|policy| &policy.task.name)
+            .collect();
+        Self {
+            providers: catalog.providers.len(),
+            models: catalog.models.len(),
+            routers: catalog.routers.len(),
+            tasks: tasks.len(),
+            keys: catalog.keys.len(),
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            (self.providers, "provider"),
+            (self.models, "model"),
+            (self.routers, "router"),
+            (self.tasks, "task"),
+            (self.keys, "key"),
+        ];
+        for (index, (count, noun)) in counts.into_iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let plural = if count == 1 { "" } else { "s" };
+            write!(f, "{comma}{count} {noun}{plural}")?;
+        }
+        Ok(())
+    }
+}
+
+fn load_in(
+    path: &Path,
+    options: &LoadOptions,
+    environment: Environment<'_>,
+) -> Result<Loaded, Refused> {
+    let report = Report::default();
+    let ledger = Ledger::default();
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let main = Document::read_main(path, &ledger, &report);
+    let (routers, patterns) = assemble::router_files(&main, &base, &ledger, &report);
+    let surroundings = Surroundings { base: &base, options, environment, ledger: &ledger };
+    let built = assemble::catalog(&main, &routers, &surroundings, &report);
+    finish(built, Watched::new(ledger.into_contents(), patterns), report)
+}
+
+fn finish(
+    built: Option<(Catalog, ListenerPlaces)>,
+    watched: Watched,
+    report: Report,
+) -> Result<Loaded, Refused> {
+    let (faults, warnings) = report.finish();
+    match built {
+        Some((catalog, places)) if faults.is_empty() => {
+            Ok(Loaded { catalog, warnings, watched, places })
+        }
+        _ => Err(Refused { faults, warnings, watched }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What ships must load, and its tasks must be told apart.
+
+use std::collections::BTreeSet;
+
+use crate::config::{
+    Summary, load_texts,
+    preset::{PRESETS, TASKS},
+    task::Library,
+    tests::{Folder, NOT_READING},
+};
+
+const EXAMPLE: &str = include_str!("../../../policies/examples/pointsman.yaml");
+
+const SLUGS: [&str; 25] = [
+    "brainstorming-ideation",
+    "classification-labeling",
+    "opinion-advice-recommendation",
+    "planning-task-decomposition",
+    "summarization",
+    "text-extraction-structured-output",
+    "translation",
+    "creative-writing",
+    "email-professional-communication-drafting",
+    "long-form-article-blog-writing",
+    "rewriting-editing",
+    "social-media-short-form-content",
+    "bug-fixing",
+    "code-completion-inline",
+    "code-generation",
+    "code-performance-optimization",
+    "test-writing-code-verification",
+    "system-architecture-design",
+    "code-explanation",
+    "knowledge-base-customer-support",
+    "long-context-retrieval-aggregation",
+    "long-document-qa",
+    "rag-system-quality-evaluation",
+    "retrieval-quality-cross-domain-ir",
+    "text-and-table-grounded-reasoning",
+];
+
+#[test]
+fn the_library_is_the_25_tasks_of_the_design() {
+    let tasks = Library::built_in().tasks;
+    let names: BTreeSet<&str> = tasks.keys().map(crate::ids::TaskName::as_str).collect();
+    assert_eq!(names, SLUGS.into_iter().collect());
+    for task in tasks.values() {
+        assert!((3..=5).contains(&task.examples.len()), "{}", task.name);
+        let seen = format!("{}: {}", task.name, task.description);
+        assert!((80..=230).contains(&seen.len()), "{} characters, {seen}", seen.len());
+    }
+}
+
+#[test]
+fn descriptions_read_distinct() {
+    let tasks = Library::built_in().tasks;
+    let words = |text: &str| -> BTreeSet<String> {
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.len() > 3)
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let sets: Vec<_> = tasks.values().map(|task| (&task.name, words(&task.description))).collect();
+    for (index, (name, set)) in sets.iter().enumerate() {
+        for (other, other_set) in &sets[..index] {
+            let shared = set.intersection(other_set).count();
+            let smaller = set.len().min(other_set.len());
+            assert!(shared * 3 <= smaller, "{name} and {other} share {shared} of {smaller} words");
+        }
+    }
+    let mut examples = BTreeSet::new();
+    for example in tasks.values().flat_map(|task| &task.examples) {
+        assert!(examples.insert(example.to_lowercase()), "{example:?} is there twice");
+    }
+}
+
+#[test]
+fn the_example_and_the_presets_load_together() {
+    let mut routers: Vec<(&str, &str)> = PRESETS.map(|preset| (preset.name, preset.text)).to_vec();
+    // As when somebody copies the whole folder: the library in it is the one that is built in.
+    routers.push(("tasks.yaml", TASKS));
+    let loaded = load_texts(("pointsman.yaml", EXAMPLE), &routers, &NOT_READING);
+    let loaded = loaded.unwrap_or_else(|refused| panic!("{refused}"));
+    assert_eq!(loaded.warnings, []);
+    let summary = Summary::of(&loaded.catalog);
+    assert_eq!((summary.routers, summary.models), (4, 4));
+    for preset in PRESETS {
+        let router = loaded.catalog.router(preset.name).unwrap();
+        assert!(!router.description.is_empty() && router.policies.len() >= 5, "{}", preset.name);
+    }
+    assert_eq!(loaded.catalog.tasks, Library::built_in().tasks);
+}
+
+#[test]
+fn a_library_file_overrides_and_extends_what_ships() {
+    let folder = Folder::new("library");
+    folder.write("pointsman.yaml", crate::config::tests::MINIMAL);
+    folder.write("policies/router.yaml", crate::config::tests::ROUTER);
+    let library = "\
+tasks:
+  - {name: summarization, quality: {small: 0.8}}
+  - {name: haiku, description: Poems of three lines, examples: [A haiku about rain]}
+";
+    folder.write("policies/mine.yaml", library);
+    let loaded = folder.load(&NOT_READING).unwrap_or_else(|refused| panic!("{refused}"));
+    let task = &loaded.catalog.router("support").unwrap().policies[0].task;
+    assert!(task.description.contains("tl;dr") && !task.examples.is_empty(), "kept as it ships");
+    assert_eq!(task.quality.values().copied().collect::<Vec<_>>(), [0.8]);
+    assert_eq!(loaded.catalog.tasks.len(), 26);
+    assert_eq!(loaded.catalog.routers.len(), 1, "a library is no router");
+}
