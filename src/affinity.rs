@@ -114,8 +114,8 @@ impl Pins {
     }
 
     /// Remembers who answered; what was known of the conversation is replaced.
-    pub fn put(&self, key: Key, pin: Pin) {
-        self.stores.read().pins.insert(key, pin);
+    pub fn put(&self, key: &Key, pin: Pin) {
+        self.stores.read().pins.insert(*key, pin);
     }
 
     /// Forgets a conversation.
@@ -254,7 +254,7 @@ mod tests {
         let pins = Pins::new(&SETTINGS);
         let (ann, bob) = (KeyName::parse("ann").unwrap(), KeyName::parse("bob").unwrap());
         let key = pins.session(Some(&ann), &router("r"), "s");
-        pins.put(key, pin("m"));
+        pins.put(&key, pin("m"));
         assert_eq!(pins.find(&key).unwrap().model.as_str(), "m");
         assert_eq!(pins.session(Some(&ann), &router("r"), "s"), key);
         for other in [
@@ -273,8 +273,8 @@ mod tests {
     fn a_pin_moves_and_is_forgotten() {
         let pins = Pins::new(&SETTINGS);
         let key = pins.fingerprint(&"beginning");
-        pins.put(key, pin("a"));
-        pins.put(key, pin("b"));
+        pins.put(&key, pin("a"));
+        pins.put(&key, pin("b"));
         assert_eq!(pins.find(&key).unwrap().model.as_str(), "b");
         pins.forget(&key);
         assert_eq!(pins.find(&key), None);
@@ -284,8 +284,8 @@ mod tests {
     fn a_model_that_left_the_catalog_leaves_no_pin() {
         let pins = Pins::new(&SETTINGS);
         let (stays, goes) = (pins.fingerprint(&1), pins.fingerprint(&2));
-        pins.put(stays, pin("stays"));
-        pins.put(goes, pin("goes"));
+        pins.put(&stays, pin("stays"));
+        pins.put(&goes, pin("goes"));
         pins.retain(|model| model.as_str() == "stays");
         assert!(pins.find(&stays).is_some() && pins.find(&goes).is_none());
     }
@@ -294,7 +294,7 @@ mod tests {
     fn what_is_not_seen_for_long_is_forgotten() {
         let pins = Pins::new(&Affinity { idle: Duration::from_nanos(1), ..SETTINGS });
         let key = pins.fingerprint(&1);
-        pins.put(key, pin("m"));
+        pins.put(&key, pin("m"));
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(pins.find(&key), None);
     }
@@ -304,7 +304,7 @@ mod tests {
         let pins = Pins::new(&SETTINGS);
         let keys: Vec<Key> = (0..50).map(|number| pins.fingerprint(&number)).collect();
         for key in &keys {
-            pins.put(*key, pin("m"));
+            pins.put(key, pin("m"));
         }
         pins.issued("resp_1", pin("m").target.as_ref().unwrap());
         pins.resize(&Affinity { capacity: 200, ..SETTINGS });
@@ -347,7 +347,7 @@ mod tests {
             let pins = Pins::new(&Affinity { capacity, ..SETTINGS });
             for conversation in 0..conversations {
                 let key = pins.fingerprint(&conversation);
-                pins.put(key, pin("m"));
+                pins.put(&key, pin("m"));
                 prop_assert!(held(&pins) <= capacity);
                 prop_assert!(pins.find(&key).is_some());
             }
