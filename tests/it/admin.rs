@@ -1,0 +1,128 @@
+//! M: the admin listener.
+
+use crate::support::{
+    client::request_head,
+    program::{Program, chat},
+    reply,
+    setup::Setup,
+    upstream::Upstream,
+};
+
+const FAMILIES: [&str; 14] = [
+    "pointsman_requests_total",
+    "pointsman_decisions_total",
+    "pointsman_classification_seconds",
+    "pointsman_attempts_total",
+    "pointsman_failovers_total",
+    "pointsman_cost_usd_total",
+    "pointsman_breaker_state",
+    "pointsman_price_age_seconds",
+    "pointsman_config_reload_failures_total",
+    "pointsman_requests_in_flight",
+    "pointsman_overhead_seconds",
+    "gen_ai_server_time_to_first_token_seconds",
+    "gen_ai_client_token_usage",
+    "gen_ai_client_operation_duration_seconds",
+];
+
+fn get(program: &Program, path: &str, host: &str, headers: &[(&str, &str)]) -> u16 {
+    let head =
+        request_head("GET", path, headers, 0).replace("Host: localhost", &format!("Host: {host}"));
+    program.admin_client().send(head).answer().status()
+}
+
+#[test]
+fn m01_nothing_of_the_admin_is_on_the_data_plane() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    for path in ["/metrics", "/healthz", "/readyz", "/v2/gen-ai/models/routers"] {
+        let head = request_head("GET", path, &[], 0);
+        assert_eq!(program.client().send(head).answer().status(), 404, "{path}");
+        assert_eq!(program.admin("/healthz").status(), 200);
+    }
+    let head = request_head("POST", "/v1/chat/completions", &[], 0);
+    let status = program.admin_client().send(head).answer().status();
+    assert!(matches!(status, 403 | 404), "the data plane is on the admin listener: {status}");
+}
+
+#[test]
+fn m02_a_key_and_a_host() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let open = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let own = open.admin_address().to_string();
+    assert_eq!(get(&open, "/metrics", &own, &[]), 200);
+    assert_eq!(get(&open, "/metrics", "localhost", &[]), 200);
+    for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"] {
+        assert_eq!(get(&open, "/metrics", host, &[]), 403, "{host}");
+    }
+    let setup = Setup::one("openai-chat", upstream.address())
+        .with("admin_key: env:ADMIN")
+        .environment("ADMIN", "sk-CANARY-admin");
+    let keyed = Program::start(&setup).with_admin_key("sk-CANARY-admin");
+    assert_eq!(get(&keyed, "/metrics", "localhost", &[]), 401);
+    assert_eq!(get(&keyed, "/metrics", "localhost", &[("Authorization", "Bearer wrong")]), 401);
+    let right = [("Authorization", "Bearer sk-CANARY-admin")];
+    assert_eq!(get(&keyed, "/metrics", "localhost", &right), 200);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(get(&keyed, path, "localhost", &[]), 200, "{path} asks for a key");
+    }
+}
+
+#[test]
+fn m05_every_family_is_there_from_the_start() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let program = Program::start(&Setup::two(upstream.address(), upstream.address()));
+    let metrics = program.metrics();
+    let missing: Vec<&str> = FAMILIES.into_iter().filter(|family| !metrics.has(family)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    program.chat("router:both");
+    program.chat("alpha");
+    program.post("/nowhere", &[], "{}");
+    let metrics = program.metrics();
+    assert!((metrics.sum("pointsman_requests_total", &[]) - 3.0).abs() < 0.5);
+    let ok = metrics.sum("pointsman_attempts_total", &[("model", "alpha"), ("outcome", "ok")]);
+    assert!((ok - 2.0).abs() < 0.5, "{ok}");
+    let input = [("gen_ai_token_type", "input"), ("gen_ai_request_model", "alpha")];
+    assert!((metrics.sum("gen_ai_client_token_usage_sum", &input) - 10.0).abs() < 0.5);
+}
+
+#[test]
+fn m07_a_dry_run_has_the_limits_of_traffic() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let setup = Setup::two(upstream.address(), upstream.address()).with("max_body: 1MiB");
+    let program = Program::start(&setup);
+    let large = chat("router:both", &"x".repeat(2 << 20), false);
+    assert_eq!(program.post("/routing/v1/chat/completions", &[], &large).status(), 413);
+    let direct = program.post("/routing/v1/chat/completions", &[], &chat("alpha", "x", false));
+    assert!(matches!(direct.status(), 200 | 404), "{}", direct.text());
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
+fn m08_health_does_not_depend_on_providers() {
+    let program = Program::start(&Setup::one("openai-chat", Upstream::refusing()));
+    assert_eq!(program.chat("alpha").status(), 502);
+    assert_eq!(program.admin("/healthz").status(), 200);
+    assert_eq!(program.admin("/readyz").status(), 200);
+}
+
+#[test]
+fn the_list_of_models_has_the_callers_shape() {
+    let program = Program::start(&Setup::two(Upstream::refusing(), Upstream::refusing()));
+    let list = |headers: &[(&str, &str)]| {
+        let head = request_head("GET", "/v1/models", headers, 0);
+        program.client().send(head).answer().json()
+    };
+    let openai = list(&[]);
+    assert_eq!(openai["object"], "list");
+    let ids: Vec<&str> =
+        openai["data"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(ids, ["alpha", "beta", "router:both"]);
+    let anthropic = list(&[("anthropic-version", "2023-06-01")]);
+    assert_eq!(anthropic["data"][0]["type"], "model");
+    assert_eq!(anthropic["has_more"], false);
+    let head = request_head("GET", "/v1/models/alpha", &[], 0);
+    assert_eq!(program.client().send(head).answer().json()["id"], "alpha");
+    let head = request_head("GET", "/v1/models/gone", &[], 0);
+    assert_eq!(program.client().send(head).answer().status(), 404);
+}
