@@ -3,6 +3,12 @@
 //!
 //! `POINTSMAN_UPDATE_GOLDEN=1 cargo test --test golden_answers` writes the expected files anew; read what changed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

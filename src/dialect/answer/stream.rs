@@ -146,6 +146,7 @@ impl Stream {
     }
 
     fn read(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<(), AnswerFault> {
+        json::text(&frame.raw)?;
         let data = json::text(frame.data.as_deref().unwrap_or_default())?;
         let word = data.trim_ascii();
         if word.is_empty() || word == "[DONE]" {

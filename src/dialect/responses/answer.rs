@@ -37,9 +37,7 @@ pub(crate) fn decode_output(
     let mut calls: usize = 0;
     for item in read::items(response, "output") {
         match read::text(item, "type").unwrap_or_default() {
-            "message" => {
-                read::items(item, "content").iter().for_each(|part| decode_part(part, sink))
-            }
+            "message" => decode_parts(item, sink),
             "reasoning" => decode_reasoning(item, sink),
             "function_call" | "custom_tool_call" => {
                 if calls >= read::MAX_CALLS {
@@ -65,15 +63,17 @@ pub(crate) fn decode_end(response: &Node<'_>, has_tools: bool, sink: read::Sink<
     sink(Delta::End);
 }
 
-fn decode_part(part: &Node<'_>, sink: read::Sink<'_>) {
-    if let Some(text) = read::text(part, "text") {
-        sink(Delta::Text(text));
-    }
-    if let Some(refusal) = read::text(part, "refusal") {
-        sink(Delta::Refusal(refusal));
-    }
-    if read::says(part, "annotations") {
-        sink(Delta::Lost { what: "annotations", content: false });
+fn decode_parts(item: &Node<'_>, sink: read::Sink<'_>) {
+    for part in read::items(item, "content") {
+        if let Some(text) = read::text(part, "text") {
+            sink(Delta::Text(text));
+        }
+        if let Some(refusal) = read::text(part, "refusal") {
+            sink(Delta::Refusal(refusal));
+        }
+        if read::says(part, "annotations") {
+            sink(Delta::Lost { what: "annotations", content: false });
+        }
     }
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn encode(whole: &Whole, heading: &Heading) -> String {
                 _ => items.push(Item::new(heading, at, Kind::message("", text))),
             },
             Piece::Reasoning(text) => {
-                items.push(Item::new(heading, at, Kind::Reasoning { text: text.clone() }))
+                items.push(Item::new(heading, at, Kind::Reasoning { text: text.clone() }));
             }
             Piece::Tool(tool) => items.push(Item::new(heading, at, Kind::Tool(tool.clone()))),
         }

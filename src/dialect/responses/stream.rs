@@ -73,7 +73,7 @@ impl Decoder {
                 return Err(read::in_band(response.unwrap_or(root)));
             }
             "response.completed" | "response.incomplete" => {
-                self.end(response.unwrap_or(root), source, sink)?
+                self.end(response.unwrap_or(root), source, sink)?;
             }
             "response.output_item.added" => self.item_added(root, sink)?,
             "response.output_item.done" => self.item_done(root, source, sink)?,
@@ -101,10 +101,10 @@ impl Decoder {
             ("response.output_text.delta", Some(text)) => self.speak(Delta::Text(text), sink),
             ("response.refusal.delta", Some(text)) => self.speak(Delta::Refusal(text), sink),
             ("response.reasoning_summary_text.delta", Some(text)) => {
-                self.reason(Reasoning::Summary, text, sink)
+                self.reason(Reasoning::Summary, text, sink);
             }
             ("response.reasoning_text.delta", Some(text)) => {
-                self.reason(Reasoning::Text, text, sink)
+                self.reason(Reasoning::Text, text, sink);
             }
             (
                 "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta",
@@ -130,7 +130,7 @@ impl Decoder {
             }
             // Audio, and the output of tools that the provider runs.
             (kind, Some(_)) if kind.strip_suffix(".delta").is_some() => {
-                sink(Delta::Lost { what: "server_tools", content: true })
+                sink(Delta::Lost { what: "server_tools", content: true });
             }
             _ => {}
         }

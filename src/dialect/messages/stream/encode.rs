@@ -145,7 +145,7 @@ impl Encoder {
                 break;
             }
             write_event("content_block_stop", out, |writer| {
-                writer.number_member("index", self.index)
+                writer.number_member("index", self.index);
             });
             self.index = self.index.saturating_add(1);
             self.lanes.pop_front();
@@ -199,7 +199,7 @@ fn write_block(kind: &Kind, index: u64, out: &mut BytesMut) {
         match kind {
             Kind::Text => writer.raw_member("type", r#""text","text":"""#),
             Kind::Thinking => {
-                writer.raw_member("type", r#""thinking","thinking":"","signature":"""#)
+                writer.raw_member("type", r#""thinking","thinking":"","signature":"""#);
             }
             Kind::Tool { id, name, .. } => {
                 writer.string_member("type", "tool_use");

@@ -66,7 +66,7 @@ impl Encoder {
             Delta::Reasoning(text) => self.reasoning(text, out),
             Delta::Refusal(text) => self.refusal(text, out),
             Delta::ToolStart { call, id, name } => {
-                self.tool_start(*call, id.unwrap_or_default(), name, out)
+                self.tool_start(*call, id.unwrap_or_default(), name, out);
             }
             Delta::ToolInput { call, json } => self.tool_input(*call, json, out),
             Delta::ToolEnd { call } => self.tool_end(*call, out),
@@ -223,7 +223,7 @@ impl Encoder {
             writer.key("part");
             match (open, &item.kind) {
                 (Open::Refusal { .. }, Kind::Message { refusal, .. }) => {
-                    write_refusal(writer, refusal)
+                    write_refusal(writer, refusal);
                 }
                 (_, Kind::Message { text, .. }) => write_text(writer, text),
                 (_, Kind::Reasoning { text }) => write_summary(writer, text),
