@@ -12,9 +12,7 @@ mod classifier;
 pub mod fault;
 mod key;
 mod known;
-pub mod live;
 mod model;
-pub mod preset;
 mod provider;
 mod quantity;
 mod raw;
@@ -56,7 +54,7 @@ pub struct LoadOptions {
 
 /// A configuration without a mistake.
 pub struct Loaded {
-    /// What it says. Its generation is 0 until [`live::Live`] serves it.
+    /// What it says. Its generation is 0: whoever serves it counts.
     pub catalog: Catalog,
     /// What is allowed but probably not meant, sorted.
     pub warnings: Vec<Fault>,

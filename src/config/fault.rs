@@ -1,6 +1,6 @@
 //! Mistakes in the configuration: where each stands, what is wrong, and what was probably meant.
 //!
-//! Nothing stops at the first mistake: whatever reads the configuration puts what it finds into one [`Report`] and goes
+//! Nothing stops at the first mistake: whatever reads the configuration puts what it finds into one `Report` and goes
 //! on with a default. No line of a file is ever quoted, because the line beside a mistake may hold a secret, and a
 //! value is named only where it is a name or a word of ours, never where a credential belongs.
 

@@ -6,7 +6,10 @@ mod files;
 mod good;
 mod shipped;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use crate::config::{LoadOptions, Loaded, Refused, load_in, load_texts};
 
@@ -15,8 +18,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("pointsman-config-{}-{name}", std::process::id()));
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let unique = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("pointsman-config-{unique}-{name}"));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(path.join("policies")).unwrap();
         Self(path)

@@ -11,9 +11,7 @@ use crate::{
         },
     },
     config::{
-        Summary,
-        live::Live,
-        load_texts, needs_restart,
+        Summary, load_texts, needs_restart,
         tests::{Folder, MINIMAL, NOT_READING, READING, ROUTER},
     },
 };
@@ -263,13 +261,4 @@ fn a_reload_may_change_all_but_the_listeners() {
     );
     let back = needs_restart(&moved.catalog.settings, &load(MINIMAL)).unwrap();
     assert_eq!(back[0].to_string(), "main.yaml:1:1: listen: this change needs a restart");
-}
-
-#[test]
-fn each_catalog_is_a_generation() {
-    let load = || load_texts(("main.yaml", MINIMAL), &[], &READING).ok().unwrap().catalog;
-    let live = Live::new(load());
-    let first = live.catalog();
-    assert_eq!((first.generation, live.replace(load()).generation), (1, 2));
-    assert_eq!((first.generation, live.catalog().generation), (1, 2), "the first is unchanged");
 }

@@ -4,12 +4,21 @@ use std::collections::BTreeSet;
 
 use crate::config::{
     Summary, load_texts,
-    preset::{PRESETS, TASKS},
-    task::Library,
+    task::{BUILT_IN, Library},
     tests::{Folder, NOT_READING},
 };
 
 const EXAMPLE: &str = include_str!("../../../policies/examples/pointsman.yaml");
+
+const PRESETS: [(&str, &str); 4] = [
+    ("general.yaml", include_str!("../../../policies/general.yaml")),
+    (
+        "knowledge-base-document.yaml",
+        include_str!("../../../policies/knowledge-base-document.yaml"),
+    ),
+    ("software-engineering.yaml", include_str!("../../../policies/software-engineering.yaml")),
+    ("writing.yaml", include_str!("../../../policies/writing.yaml")),
+];
 
 const SLUGS: [&str; 25] = [
     "brainstorming-ideation",
@@ -76,17 +85,17 @@ fn descriptions_read_distinct() {
 
 #[test]
 fn the_example_and_the_presets_load_together() {
-    let mut routers: Vec<(&str, &str)> = PRESETS.map(|preset| (preset.name, preset.text)).to_vec();
+    let mut routers = PRESETS.to_vec();
     // As when somebody copies the whole folder: the library in it is the one that is built in.
-    routers.push(("tasks.yaml", TASKS));
+    routers.push(("tasks.yaml", BUILT_IN));
     let loaded = load_texts(("pointsman.yaml", EXAMPLE), &routers, &NOT_READING);
     let loaded = loaded.unwrap_or_else(|refused| panic!("{refused}"));
     assert_eq!(loaded.warnings, []);
     let summary = Summary::of(&loaded.catalog);
     assert_eq!((summary.routers, summary.models), (4, 4));
-    for preset in PRESETS {
-        let router = loaded.catalog.router(preset.name).unwrap();
-        assert!(!router.description.is_empty() && router.policies.len() >= 5, "{}", preset.name);
+    for (file, _) in PRESETS {
+        let router = loaded.catalog.router(file.trim_end_matches(".yaml")).unwrap();
+        assert!(!router.description.is_empty() && router.policies.len() >= 5, "{file}");
     }
     assert_eq!(loaded.catalog.tasks, Library::built_in().tasks);
 }
