@@ -134,6 +134,10 @@ impl Stats {
                 .map_or_else(|| inner.tokens(&sample.model, sample.estimated_tokens), real),
             sample.cache_read.map_or(0.0, real),
         );
+        let earlier = sample
+            .cacheable
+            .filter(|tokens| *tokens >= CACHE_MINIMUM)
+            .map(|tokens| inner.tokens(&sample.model, tokens));
         let target = inner.targets.entry(&sample.target, TargetStats::default);
         if let Some(ttft) = lessons.ttft {
             target.first_token.learn(sample.now, tokens, ttft);
@@ -142,7 +146,7 @@ impl Stats {
             target.first_token.fail(sample.now, tokens, elapsed);
         }
         if lessons.usage {
-            target.learn_cache(sample);
+            target.learn_cache(sample, earlier);
             inner.learn_factor(sample);
         }
         if let Some(output) = lessons.output {
@@ -280,11 +284,12 @@ impl Inner {
 }
 
 impl TargetStats {
-    fn learn_cache(&mut self, sample: &Sample) {
+    /// Learns what the cache held of `earlier` tokens, and what was written to it.
+    fn learn_cache(&mut self, sample: &Sample, earlier: Option<f64>) {
         let Some(input) = sample.input_tokens else { return };
         let read = sample.cache_read.unwrap_or(0).min(input);
-        if let Some(earlier) = sample.cacheable.filter(|tokens| *tokens >= CACHE_MINIMUM) {
-            self.cache_hit.add((real(read) / real(earlier)).min(1.0), MEMORY);
+        if let Some(earlier) = earlier {
+            self.cache_hit.add((real(read) / earlier.max(1.0)).min(1.0), MEMORY);
         }
         let fresh = input.saturating_sub(read);
         if fresh >= CACHE_MINIMUM {

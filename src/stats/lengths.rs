@@ -1,9 +1,11 @@
 //! How long answers get: expected output tokens for each task and model, from reported usage.
 //!
 //! The expectation is an arithmetic mean, because cost is linear in tokens. A pair that was seen rarely leans on what
-//! its task and its model do elsewhere: with `g` the mean of everything (itself leaning on [`PRIOR`]), `t` that of the
-//! task and `m` that of the model, each leaning on `g`, the pair leans on `t · m / g`: a terse model on a wordy task is
-//! expected in between. "Leaning on p with strength k" is the shrinkage (k·p + Σx) / (k + n).
+//! its task and its model do elsewhere: with `t` the length of the task's answers as a model of ordinary wordiness
+//! would give them, and `w` the wordiness of the model, the pair leans on `t · w`. Each is learned with the other taken
+//! out (`t` from `length / w`, `w` from `length / t`), so that a model that only gets short tasks is not mistaken for a
+//! terse one. `t` leans on [`PRIOR`] and `w` on 1; "x leans on p with strength k" is the shrinkage
+//! `(k · p + Σx) / (k + n)`. Requests without a task are a task of their own.
 
 use crate::{
     bounded::BoundedMap,
@@ -13,20 +15,28 @@ use crate::{
 
 /// The output tokens expected before anything was seen: about a screen of text.
 const PRIOR: f64 = 400.0;
-/// How many samples the level above is worth to one below it.
+/// How many samples the expectation of a task is worth before it was seen.
+const TASK_STRENGTH: f64 = 1.0;
+/// How many samples ordinary wordiness is worth: a model must be seen beside others before it counts as wordy.
+const WORDINESS_STRENGTH: f64 = 16.0;
+/// How many samples what task and model say of a pair is worth.
 const STRENGTH: f64 = 4.0;
 /// The weight that past samples can have together.
 const MEMORY: f64 = 256.0;
-/// The most pairs, tasks and models that are remembered.
+/// The most pairs, and the most tasks and models, that are remembered.
 const CAPACITY: usize = 16_384;
 /// Counts beyond this are absurd and count as this.
 const MOST: f64 = 1e6;
+/// One answer makes no model more than this many times as wordy, or as terse.
+const RATIO: f64 = 16.0;
 
-type Key = (Option<TaskName>, Option<ModelId>);
+type Pair = (Option<TaskName>, ModelId);
 
 /// Learned answer lengths.
 pub struct Lengths {
-    averages: BoundedMap<Key, Average>,
+    tasks: BoundedMap<Option<TaskName>, Average>,
+    wordiness: BoundedMap<ModelId, Average>,
+    pairs: BoundedMap<Pair, Average>,
 }
 
 impl Default for Lengths {
@@ -38,18 +48,23 @@ impl Default for Lengths {
 impl Lengths {
     /// Nothing learned yet.
     pub fn new() -> Self {
-        Self { averages: BoundedMap::new(CAPACITY) }
+        Self {
+            tasks: BoundedMap::new(CAPACITY),
+            wordiness: BoundedMap::new(CAPACITY),
+            pairs: BoundedMap::new(CAPACITY),
+        }
     }
 
     /// Learns that an answer had `output` tokens.
     pub fn learn(&mut self, task: Option<&TaskName>, model: &ModelId, output: u64) {
+        let pair = (task.cloned(), model.clone());
         let output = real(output).min(MOST);
-        self.add(&(None, None), output);
-        self.add(&(None, Some(model.clone())), output);
-        if let Some(task) = task {
-            self.add(&(Some(task.clone()), None), output);
-            self.add(&(Some(task.clone()), Some(model.clone())), output);
-        }
+        let plain = output / self.wordiness(model);
+        self.tasks.entry(&pair.0, Average::default).add(plain, MEMORY);
+        // After the task, so that a first answer says more about the task than about the model.
+        let ratio = (output / self.of_task(&pair)).clamp(1.0 / RATIO, RATIO);
+        self.wordiness.entry(model, Average::default).add(ratio, MEMORY);
+        self.pairs.entry(&pair, Average::default).add(output, MEMORY);
     }
 
     /// Learns that an answer had at least `least` tokens, where its limit cut it off: that can only lengthen what is
@@ -60,27 +75,30 @@ impl Lengths {
         }
     }
 
-    /// The expected output tokens of `model` on `task`; of everything it answers where no task matched.
+    /// The expected output tokens of `model` on `task`.
     pub fn expect(&self, task: Option<&TaskName>, model: &ModelId) -> f64 {
-        let all = self.average(&(None, None)).toward(PRIOR, STRENGTH).max(1.0);
-        let of_model = self.average(&(None, Some(model.clone()))).toward(all, STRENGTH);
-        let Some(task) = task else { return of_model };
-        let of_task = self.average(&(Some(task.clone()), None)).toward(all, STRENGTH);
-        let of_pair = self.average(&(Some(task.clone()), Some(model.clone())));
-        of_pair.toward((of_task * of_model / all).clamp(0.0, MOST), STRENGTH)
+        let pair = (task.cloned(), model.clone());
+        let leaning = (self.of_task(&pair) * self.wordiness(model)).clamp(0.0, MOST);
+        self.pairs.get(&pair).copied().unwrap_or_default().toward(leaning, STRENGTH)
     }
 
     /// Forgets what belongs to models that `known` says no to.
     pub fn retain(&mut self, known: &impl Fn(&ModelId) -> bool) {
-        self.averages.retain(|(_, model), _| model.as_ref().is_none_or(known));
+        self.wordiness.retain(|model, _| known(model));
+        self.pairs.retain(|(_, model), _| known(model));
     }
 
-    fn average(&self, key: &Key) -> Average {
-        self.averages.get(key).copied().unwrap_or_default()
+    fn of_task(&self, (task, _): &Pair) -> f64 {
+        self.tasks.get(task).copied().unwrap_or_default().toward(PRIOR, TASK_STRENGTH).max(1.0)
     }
 
-    fn add(&mut self, key: &Key, output: f64) {
-        self.averages.entry(key, Average::default).add(output, MEMORY);
+    fn wordiness(&self, model: &ModelId) -> f64 {
+        self.wordiness
+            .get(model)
+            .copied()
+            .unwrap_or_default()
+            .toward(1.0, WORDINESS_STRENGTH)
+            .max(1.0 / RATIO)
     }
 }
 
@@ -116,7 +134,7 @@ mod tests {
     #[test]
     fn an_unseen_pair_leans_on_its_task_and_its_model() {
         let mut lengths = Lengths::new();
-        for _ in 0..100 {
+        for _ in 0..200 {
             lengths.learn(Some(&task("short")), &model("wordy"), 200);
             lengths.learn(Some(&task("short")), &model("terse"), 100);
             lengths.learn(Some(&task("long")), &model("wordy"), 4000);
@@ -124,6 +142,17 @@ mod tests {
         let unseen = lengths.expect(Some(&task("long")), &model("terse"));
         assert!(unseen < lengths.expect(Some(&task("long")), &model("wordy")));
         assert!(unseen > lengths.expect(Some(&task("short")), &model("terse")));
+    }
+
+    #[test]
+    fn a_model_that_only_gets_short_tasks_is_not_taken_for_a_terse_one() {
+        let mut lengths = Lengths::new();
+        for _ in 0..200 {
+            lengths.learn(Some(&task("short")), &model("one"), 80);
+            lengths.learn(Some(&task("long")), &model("other"), 2500);
+        }
+        assert!(lengths.expect(Some(&task("long")), &model("one")) > 1250.0);
+        assert!(lengths.expect(Some(&task("short")), &model("other")) < 160.0);
     }
 
     #[test]

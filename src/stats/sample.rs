@@ -46,7 +46,7 @@ pub struct Sample {
     pub cache_read: Option<u64>,
     /// The input tokens written to the provider's cache, as reported.
     pub cache_write: Option<u64>,
-    /// The earlier tokens of this session that the target's cache could have held
+    /// Our estimate of the earlier tokens of this session that the target's cache could have held
     /// (`rank::SessionCache::reusable`); absent where it could have held none.
     pub cacheable: Option<u64>,
     /// The most output tokens that the request allowed.
