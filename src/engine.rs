@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 
 use crate::{
     affinity::Pins,
-    catalog::{Catalog, settings::Limits},
+    catalog::{Catalog, model::Target, settings::Limits},
     classify::Classifier,
     dialect::{Dialect, error},
     engine::{
@@ -44,10 +44,14 @@ use crate::{
     },
     http::{header, retry_after, route::Route},
     prices::PriceTable,
-    resilience::{Health, budget::Budget},
+    resilience::{Health, budget::Budget, exhausted, failure::Failure},
     secret::SecretDigest,
     stats::Stats,
-    telemetry::{clock, metrics::Metrics, usage::Ended},
+    telemetry::{
+        clock,
+        metrics::{Metrics, Store},
+        usage::Ended,
+    },
     upstream::Upstream,
 };
 
@@ -133,6 +137,8 @@ impl Engine {
             world.catalog.models.values().flat_map(|model| &model.targets).any(|t| t.id == *target)
         };
         self.health.retain(known);
+        self.pins.resize(&world.catalog.settings.affinity);
+        self.pins.retain(|model| world.catalog.models.contains_key(model));
         self.world.store(Arc::new(world));
     }
 
@@ -157,9 +163,12 @@ impl Engine {
         let now = clock::now();
         for target in world.catalog.models.values().flat_map(|model| &model.targets) {
             self.metrics.breaker(target, self.health.state(&target.id, now));
+            self.metrics.misconfigured(target, self.health.is_misconfigured(&target.id, now));
             let age = self.prices.load().age(&target.id, clock::wall());
             self.metrics.price_age(target, age.map(|age| age.as_secs_f64()));
         }
+        self.metrics.evicted(Store::Pins, self.pins.evicted());
+        self.metrics.evicted(Store::Health, self.health.evicted());
         self.metrics.render()
     }
 
@@ -213,6 +222,28 @@ impl Engine {
                 context.serve(*endpoint, &body, exchange, ledger).await
             }
         }
+    }
+}
+
+impl Engine {
+    /// What a caller is told when no attempt is left.
+    fn exhausted(
+        &self,
+        failures: &[Failure],
+        ended: exhausted::Ended,
+        targets: &[Arc<Target>],
+    ) -> Refusal {
+        let soonest = self.health.soonest(targets.iter().map(|target| &target.id), clock::now());
+        let exhausted = exhausted::exhausted(failures, ended, soonest);
+        let message = match (exhausted.code, failures.len()) {
+            ("upstream_timeout", _) => "no model answered within the total time".to_owned(),
+            ("no_healthy_target", _) => "no target can take requests at the moment".to_owned(),
+            ("upstream_auth", _) => "the providers refuse the proxy's credentials".to_owned(),
+            (_, count) => format!("no model answered; {count} attempts failed"),
+        };
+        Refusal::new(exhausted.status, exhausted.code, message)
+            .should_retry(exhausted.should_retry)
+            .retry_after(exhausted.retry_after)
     }
 }
 

@@ -32,7 +32,8 @@ pub(super) fn run() -> Result<(), Failure> {
     let mut logged = loaded.catalog.settings.log;
     logged.format = LogFormat::Text;
     logged.level = LogLevel::Warn;
-    log::start(logged);
+    log::install(logged)?;
+    log::report_panics();
     let runtime = load::runtime()?;
     let world = runtime.block_on(load::world(loaded.catalog))?;
     let classifies = world.classifier.is_some();

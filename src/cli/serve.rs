@@ -13,7 +13,8 @@ use crate::{
 /// Runs the command.
 pub(super) fn run(config: &Path, upgrade: bool) -> Result<(), Failure> {
     let loaded = load::with_secrets(config)?;
-    log::start(loaded.catalog.settings.log);
+    log::install(loaded.catalog.settings.log)?;
+    log::report_panics();
     let runtime = load::runtime()?;
     let watched = loaded.watched;
     let world = runtime.block_on(load::world(loaded.catalog))?;

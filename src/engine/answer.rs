@@ -352,5 +352,5 @@ fn remember(
     };
     let pin = Pin::new(task, target, tokens, clock::now());
     let pin = pin.costing(spent.plus(expected(&target.model)), unswitched.plus(expected(first)));
-    engine.pins.put(key, pin);
+    engine.pins.put(&key, pin);
 }

@@ -39,6 +39,7 @@ use crate::{
     resilience::{
         backoff,
         budget::Repeat,
+        exhausted::Ended,
         failure::Failure,
     },
     route::Decision,
@@ -162,8 +163,8 @@ async fn visit<'a>(
         ledger.attempted(target);
         match once(job, target, exchange, ledger, trial).await? {
             Ok(begun) => return Ok(Visit::Begun(begun)),
-            Err(Unopened::PassOn(refusal, _)) => return Err(NotBegun::Refused(refusal)),
-            Err(Unopened::TooLong(refusal, _)) => {
+            Err(Unopened::PassOn(refusal)) => return Err(NotBegun::Refused(refusal)),
+            Err(Unopened::TooLong(refusal)) => {
                 tried.too_long(job, target, refusal);
                 return Ok(Visit::Next);
             }
@@ -329,27 +330,11 @@ impl Tried {
 
     /// What the caller is told when no target answered.
     fn refusal(self, job: &Job<'_>) -> Refusal {
-        if self.timed_out {
-            let message = "no model answered within the total time";
-            return Refusal::new(504, "upstream_timeout", message).should_retry(false);
-        }
-        if let Some((_, refusal)) = self.too_long {
+        if let (Some((_, refusal)), false) = (self.too_long, self.timed_out) {
             return refusal;
         }
-        if self.failures.iter().all(Failure::is_limit) {
-            let targets = job.decision.targets.iter().map(|target| &target.id);
-            let retry_after = job.engine.health.soonest(targets, clock::now()).unwrap_or_default();
-            let message = "no target can take requests at the moment";
-            return Refusal::new(503, "no_healthy_target", message)
-                .retry_after(Some(retry_after.max(Duration::from_secs(1))));
-        }
-        if self.failures.iter().all(Failure::is_auth) {
-            let message = "the provider refuses the proxy's credential";
-            return Refusal::new(502, "upstream_auth", message).should_retry(false);
-        }
-        let count = self.attempts;
-        let message = format!("no model answered; {count} attempts failed");
-        Refusal::new(502, "upstream_error", message).should_retry(false)
+        let ended = if self.timed_out { Ended::Total } else { Ended::NoTarget };
+        job.engine.exhausted(&self.failures, ended, &job.decision.targets)
     }
 }
 

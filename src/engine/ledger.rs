@@ -84,11 +84,6 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// When the request arrived.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
     /// When everything has to be over.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -171,11 +166,6 @@ impl<'a> Ledger<'a> {
         self.ended = ended;
         self.status = status;
         self.code = code;
-    }
-
-    /// The status that the caller has got so far; 0 where none.
-    pub fn status(&self) -> u16 {
-        self.status
     }
 
     /// The headers that say what happened so far.
@@ -282,6 +272,9 @@ impl Drop for Ledger<'_> {
             task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
             reason: decision.map(|decision| decision.reason),
             confidence: decision.and_then(|decision| decision.confidence),
+            decision: decision.filter(|_| UsageEvent::is_recorded()).and_then(|decision| {
+                serde_json::to_string(&decision.explanation()).ok()
+            }),
             target: self.target.as_deref(),
             attempts: self.attempts,
             possibly_billed: self.possibly_billed,

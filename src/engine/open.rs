@@ -56,8 +56,10 @@ pub struct Live {
     pub stream: answer::Stream,
     /// What the caller gets of what came so far.
     pub held: BytesMut,
-    /// Whether the terminal event was among it.
+    /// Whether nothing more comes that belongs to the answer.
     pub finished: bool,
+    /// Whether it was found whole, and its end given to the caller.
+    pub whole: bool,
     /// What went wrong after the content, in the same piece.
     pub broken: Option<AnswerFault>,
 }
@@ -68,9 +70,9 @@ pub enum Unopened {
     /// The target failed; another may do better.
     Failed(Failure),
     /// The caller's own mistake, as the provider tells it.
-    PassOn(Refusal, Failure),
+    PassOn(Refusal),
     /// The conversation is too long for this model, as the provider tells it.
-    TooLong(Refusal, Failure),
+    TooLong(Refusal),
 }
 
 impl From<Failure> for Unopened {
@@ -147,6 +149,7 @@ async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unope
         stream: answer::Stream::new(&expectation.terms),
         held: BytesMut::new(),
         finished: false,
+        whole: false,
         broken: None,
     };
     loop {
@@ -157,7 +160,7 @@ async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unope
         let ended = piece.is_none();
         let began = match piece {
             Some(bytes) => live.take(&bytes),
-            None => live.close(),
+            None => live.end(),
         };
         if began {
             return Ok(Answer::Stream(Box::new(live)));
@@ -167,9 +170,8 @@ async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unope
         }
         if ended || live.finished {
             // Without content it is whole only where it ended for a reason, such as a filter.
-            let ending = live.stream.end(&mut live.held);
-            ending.map_err(|fault| judge(&fault, expectation))?;
             live.finished = true;
+            live.conclude().map_err(|fault| judge(&fault, expectation))?;
             return Ok(Answer::Stream(Box::new(live)));
         }
         if live.held.len() > HELD {
@@ -194,19 +196,28 @@ impl Live {
         content
     }
 
-    /// Nothing more comes: what was begun without a blank line behind it counts as a frame.
-    pub fn close(&mut self) -> bool {
-        if self.broken.is_some() || self.finished {
-            return false;
-        }
-        match self.decoder.finish() {
-            Ok(Some(frame)) => self.accept(&frame),
-            Ok(None) => false,
-            Err(oversized) => {
-                self.oversized(&oversized);
-                false
+    /// The provider ended its stream: what was begun without a blank line behind it counts as a frame. True where
+    /// content was in that.
+    pub fn end(&mut self) -> bool {
+        let mut content = false;
+        if self.broken.is_none() && !self.finished {
+            match self.decoder.finish() {
+                Ok(Some(frame)) => content = self.accept(&frame),
+                Ok(None) => {}
+                Err(oversized) => self.oversized(&oversized),
             }
         }
+        self.finished = true;
+        content
+    }
+
+    /// Whether what came is a whole answer; if so the caller is given its end.
+    pub fn conclude(&mut self) -> Result<(), AnswerFault> {
+        if !self.whole {
+            self.stream.end(&mut self.held)?;
+            self.whole = true;
+        }
+        Ok(())
     }
 
     fn accept(&mut self, frame: &Frame) -> bool {
@@ -247,7 +258,7 @@ fn judge(fault: &AnswerFault, expectation: &Expectation<'_>) -> Unopened {
         AnswerFault::Error { message, too_long: true, .. } => {
             let message = (expectation.mask)(message);
             let refusal = Refusal::new(400, "context_length_exceeded", message);
-            Unopened::TooLong(refusal, Failure::in_band(Some(400), true))
+            Unopened::TooLong(refusal)
         }
         AnswerFault::Error { status, .. } => Failure::in_band(*status, false).into(),
         AnswerFault::Malformed(_) => Failure::malformed().into(),
@@ -277,7 +288,7 @@ async fn refused(
     };
     match failure.next {
         Next::OtherTarget => Unopened::Failed(failure),
-        Next::PassThrough => Unopened::PassOn(passed_on(), failure),
-        Next::RuleOutByWindow => Unopened::TooLong(passed_on(), failure),
+        Next::PassThrough => Unopened::PassOn(passed_on()),
+        Next::RuleOutByWindow => Unopened::TooLong(passed_on()),
     }
 }

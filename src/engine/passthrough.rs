@@ -32,7 +32,10 @@ use crate::{
         route::PassThrough,
     },
     ids::ModelId,
-    resilience::failure::{self, Failure, Next},
+    resilience::{
+        exhausted,
+        failure::{self, Failure, Next},
+    },
     telemetry::{clock, usage::Ended},
     upstream::{self, Body, Call, MAX_ANSWER},
 };
@@ -162,16 +165,7 @@ impl<'a> Job<'a, '_> {
                 }
             }
         }
-        if failures.iter().all(Failure::is_limit) {
-            let ids = targets.iter().map(|target| &target.id);
-            let soonest = engine.health.soonest(ids, clock::now());
-            let message = "no target can take requests at the moment";
-            let refusal = Refusal::new(503, "no_healthy_target", message);
-            return Err(refusal.retry_after(Some(soonest.unwrap_or_default())).into());
-        }
-        let auth = failures.iter().all(Failure::is_auth);
-        let code = if auth { "upstream_auth" } else { "upstream_error" };
-        Err(Refusal::new(502, code, "no endpoint of the model answered").should_retry(false).into())
+        Err(engine.exhausted(&failures, exhausted::Ended::NoTarget, targets).into())
     }
 
     async fn send(&self, target: &Target) -> Result<Came, Missed> {

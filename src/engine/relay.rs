@@ -101,7 +101,9 @@ pub async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Pati
                     return tell(live, exchange, Broken { text, timed_out: false }).await;
                 }
             }
-            Piece::End => end(live),
+            Piece::End => {
+                live.end();
+            }
             Piece::Broken(text) => {
                 let broken = Broken { text, timed_out: false };
                 return tell(live, exchange, broken).await;
@@ -163,7 +165,7 @@ fn take(live: &mut Live, first: &[u8], received: &mut u64) -> bool {
                 content |= live.take(&bytes);
             }
             Piece::End => {
-                end(live);
+                live.end();
                 break;
             }
             Piece::Broken(text) => {
@@ -176,20 +178,13 @@ fn take(live: &mut Live, first: &[u8], received: &mut u64) -> bool {
     content
 }
 
-/// The provider ended its stream: whole, or cut.
-fn end(live: &mut Live) {
-    live.close();
-    if live.broken.is_some() || live.finished {
-        return;
-    }
-    match live.stream.end(&mut live.held) {
-        Ok(()) => live.finished = true,
-        Err(fault) => live.broken = Some(fault),
-    }
-}
-
+/// Ends the answer where it is whole, and says so where it is not.
 async fn finish(live: &mut Live, exchange: &mut impl Exchange) -> Ending {
+    if let Err(fault) = live.conclude() {
+        return tell(live, exchange, broken(&fault)).await;
+    }
     // An SDK closes right after the last event; the answer is complete all the same.
+    let _ = exchange.write(live.held.split().freeze()).await;
     let _ = exchange.finish().await;
     let rest = async { while let Some(Ok(_)) = live.body.next().await {} };
     let _ = timeout(TAIL, rest).await;

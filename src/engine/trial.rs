@@ -87,7 +87,7 @@ impl<'a> Trial<'a> {
     pub fn unopened(&mut self, unopened: &Unopened) {
         self.end(match unopened {
             Unopened::Failed(failure) => Verdict::Failed(*failure),
-            Unopened::PassOn(..) | Unopened::TooLong(..) => Verdict::Rejected,
+            Unopened::PassOn(_) | Unopened::TooLong(_) => Verdict::Rejected,
         });
     }
 

@@ -5,12 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
 };
 
 use crate::{
+    access,
     engine::{Engine, exchange::Exchange},
-    secret::SecretDigest,
     server::{connection::Site, drain::Drain, session::Session},
 };
 
@@ -84,14 +84,7 @@ impl Admin {
         if matches!(path, "/healthz" | "/readyz") {
             return None;
         }
-        let wanted = self.engine.admin_key()?;
-        let presented = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, key)| SecretDigest::of(key.trim()));
-        if presented.is_some_and(|presented| wanted.matches(&presented)) {
+        if access::may_administer(self.engine.admin_key().as_ref(), headers) {
             return None;
         }
         Some(Answer::text(StatusCode::UNAUTHORIZED, "a valid admin key is required\n"))
