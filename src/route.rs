@@ -31,6 +31,7 @@ use crate::{
         model::Target,
         router::{Prefer, Router, Task},
     },
+    classify::{self, Verdict},
     ids::{ModelId, RouterName},
     prices::PriceTable,
     rank::{Candidate, Cost},
@@ -229,28 +230,26 @@ impl<'a> Match<'a> {
         }
     }
 
-    /// The task that is more probable than every other and than none, and at or above the threshold. Of equally
-    /// probable ones it is the first. What is not a probability counts as zero.
-    fn read(router: &Arc<Router>, verdict: &crate::classify::Verdict) -> Self {
+    /// The match that the verdict makes. What is not a probability counts as zero.
+    fn read(router: &Arc<Router>, verdict: &Verdict) -> Self {
         let sound = |probability: f64| if probability.is_finite() { probability } else { 0.0 };
-        let threshold = router.threshold.unwrap_or(verdict.threshold);
-        let none = sound(verdict.none);
         let mut probabilities: Vec<f64> =
             verdict.probabilities.iter().copied().map(sound).collect();
         probabilities.resize(router.policies.len(), 0.0);
-        let best = router
-            .policies
-            .iter()
-            .zip(probabilities.iter().copied())
-            .reduce(|best, next| if next.1 > best.1 { next } else { best })
-            .filter(|(_, probability)| *probability > none && *probability >= threshold);
+        let verdict = Verdict { probabilities, none: sound(verdict.none), ..*verdict };
+        let threshold = router.threshold.unwrap_or(verdict.threshold);
+        let best = classify::matched(&verdict, threshold);
+        let policy = best.and_then(|best| router.policies.get(best));
         Self {
-            reason: if best.is_some() { Reason::Matched } else { Reason::NoMatch },
-            task: best.map(|(policy, _)| policy.task.clone()),
-            confidence: best.map(|(_, probability)| probability),
+            task: policy.map(|policy| policy.task.clone()),
+            confidence: best.and_then(|best| verdict.probabilities.get(best).copied()),
             truncated: verdict.truncated,
-            probabilities: Some((probabilities, none)),
-            ..Self::none(Reason::NoMatch, Some(router), Some(threshold))
+            probabilities: Some((verdict.probabilities, verdict.none)),
+            ..Self::none(
+                if best.is_some() { Reason::Matched } else { Reason::NoMatch },
+                Some(router),
+                Some(threshold),
+            )
         }
     }
 }
