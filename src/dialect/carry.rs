@@ -282,11 +282,7 @@ fn lost_of_part(part: &Part<'_>, from: Dialect, to: Dialect) -> Option<&'static 
     }
     match part {
         Part::Reasoning(thought) if thought.sealed || !thought.text.is_empty() => {
-            Some(match from {
-                Dialect::Chat => "reasoning_content",
-                Dialect::Responses => "reasoning",
-                Dialect::Messages => "thinking",
-            })
+            Some(reasoning_field(from))
         }
         Part::Image(image) if to == Dialect::Messages => {
             image.detail.as_ref().is_some_and(|detail| detail != "auto").then_some("detail")
@@ -302,6 +298,15 @@ fn lost_of_part(part: &Part<'_>, from: Dialect, to: Dialect) -> Option<&'static 
         | Part::Reasoning(_)
         | Part::Refusal(_)
         | Part::Other(_) => None,
+    }
+}
+
+/// The field in which earlier reasoning stands.
+pub(crate) const fn reasoning_field(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Chat => "reasoning_content",
+        Dialect::Responses => "reasoning",
+        Dialect::Messages => "thinking",
     }
 }
 

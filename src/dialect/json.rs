@@ -91,6 +91,36 @@ pub fn splice(source: &[u8], edits: &[(Range<usize>, Cow<'_, [u8]>)]) -> Vec<u8>
     out
 }
 
+/// A JSON value without the white space between its tokens.
+pub fn compact(json: &str) -> Cow<'_, str> {
+    if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(start) = memchr::memchr(b'"', rest.as_bytes()) {
+        let (outside, string) = rest.split_at_checked(start).unwrap_or((rest, ""));
+        let (string, after) =
+            string.split_at_checked(string_length(string)).unwrap_or((string, ""));
+        out.extend(outside.split_ascii_whitespace());
+        out.push_str(string);
+        rest = after;
+    }
+    out.extend(rest.split_ascii_whitespace());
+    Cow::Owned(out)
+}
+
+/// The length of the string literal, quotes included, that `text` begins with.
+fn string_length(text: &str) -> usize {
+    let mut escaped = true;
+    let end = text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    end.map_or(text.len(), |end| end.saturating_add(1))
+}
+
 /// `text` as a JSON string literal.
 pub fn quote(text: &str) -> String {
     let mut writer = Writer::with_capacity(text.len().saturating_add(2));

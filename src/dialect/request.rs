@@ -8,15 +8,16 @@ pub(crate) mod names;
 pub(crate) mod openai;
 pub(crate) mod read;
 pub(crate) mod shared;
+mod strip;
 pub(crate) mod thinking;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
 use crate::dialect::{
     Dialect, carry, chat,
-    ir::{Request, StreamOptionsKind},
+    ir::{Request, StreamOptions, StreamOptionsKind},
     json, messages, responses,
 };
 
@@ -39,6 +40,9 @@ pub struct Shape<'a> {
     pub max_output: Option<u64>,
     /// Whether the model takes an assistant turn as the beginning of its answer.
     pub prefill: bool,
+    /// Whether signed reasoning in the conversation, if any, was made by another backend, so that this one would
+    /// refuse it. Between different APIs earlier reasoning is never sent.
+    pub foreign_reasoning: bool,
     /// What the endpoint does differently from its API.
     pub quirks: Quirks,
 }
@@ -105,9 +109,12 @@ pub fn write_request(
 ) -> Outgoing {
     let hides_usage = request.dialect == Dialect::Chat && request.stream && !request.include_usage;
     if to == request.dialect {
+        let cuts = if shape.foreign_reasoning { strip::edits(request, body) } else { Vec::new() };
+        let losses =
+            if cuts.is_empty() { Vec::new() } else { vec![carry::reasoning_field(to).to_owned()] };
         let asks = hides_usage && !shape.quirks.no_stream_options;
-        let body = splice(request, body, shape.upstream_id, asks);
-        return Outgoing { body: body.into(), hides_usage, ..Outgoing::default() };
+        let body = splice(request, body, shape.upstream_id, asks, cuts);
+        return Outgoing { body: body.into(), losses, hides_usage, ..Outgoing::default() };
     }
     let encoded = match to {
         Dialect::Chat => chat::request::encode(request, shape),
@@ -129,34 +136,39 @@ pub fn write_request(
     }
 }
 
-/// The caller's bytes with `model` replaced and, where `asks_usage`, the usage of a stream asked for.
-fn splice(request: &Request<'_>, body: &[u8], model: &str, asks_usage: bool) -> Vec<u8> {
+/// A span of the caller's body, and what takes its place.
+type Edit<'b> = (Range<usize>, Cow<'b, [u8]>);
+
+/// The caller's bytes with `model` replaced, the `edits` made and, where `usage` says so, usage asked for.
+fn splice(
+    request: &Request<'_>,
+    body: &[u8],
+    model: &str,
+    usage: bool,
+    mut edits: Vec<Edit<'_>>,
+) -> Vec<u8> {
     let mut model = json::quote(model);
-    let mut edits = Vec::with_capacity(2);
-    if asks_usage {
+    if usage {
         match &request.places.stream_options {
             None => model.push_str(r#","stream_options":{"include_usage":true}"#),
-            Some(options) => {
-                let (start, end) = (options.span.start, options.span.end);
-                let inside = start.saturating_add(1);
-                match &options.kind {
-                    StreamOptionsKind::Empty => {
-                        edits.push((start..end, r#"{"include_usage":true}"#.as_bytes().into()));
-                    }
-                    StreamOptionsKind::Without => {
-                        edits.push((inside..inside, r#""include_usage":true,"#.as_bytes().into()));
-                    }
-                    StreamOptionsKind::With(value) => {
-                        edits.push((value.clone(), b"true".as_slice().into()));
-                    }
-                    StreamOptionsKind::Strange => {}
-                }
-            }
+            Some(options) => edits.extend(usage_edit(options)),
         }
     }
     edits.push((request.places.model.clone(), Cow::Owned(model.into_bytes())));
     edits.sort_by_key(|(span, _)| span.start);
     json::splice(body, &edits)
+}
+
+/// What makes `stream_options` ask for usage.
+fn usage_edit(options: &StreamOptions) -> Option<Edit<'static>> {
+    let inside = options.span.start.saturating_add(1);
+    let (span, bytes) = match &options.kind {
+        StreamOptionsKind::Empty => (options.span.clone(), r#"{"include_usage":true}"#),
+        StreamOptionsKind::Without => (inside..inside, r#""include_usage":true,"#),
+        StreamOptionsKind::With(value) => (value.clone(), "true"),
+        StreamOptionsKind::Strange => return None,
+    };
+    Some((span, bytes.as_bytes().into()))
 }
 
 impl RequestFault {
@@ -171,3 +183,6 @@ impl From<json::Fault> for RequestFault {
         Self { code: "invalid_json", message: format!("the body is not valid JSON: {fault}") }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -482,6 +482,12 @@ mod tests {
         }
 
         #[test]
+        fn compact_json_is_the_same_json(value in tree()) {
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            prop_assert_eq!(json::compact(&pretty), serde_json::to_string(&value).unwrap());
+        }
+
+        #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = json::parse(&bytes);
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::dialect::{
     ir::part::{Document, Image, Part, Source, Text, Thought, ToolCall, ToolResult},
-    json::{Node, Value},
+    json::{self, Node, Value},
     request::read::{Members, Reader, kind},
 };
 
@@ -156,7 +156,7 @@ fn tool_use<'a>(reader: &mut Reader<'a>, members: Members<'a>) -> Part<'a> {
             "type" | "caller" => {}
             "id" => call.id = reader.string(&key, node).unwrap_or_default(),
             "name" => call.name = reader.string(&key, node).unwrap_or_default(),
-            "input" => call.arguments = reader.raw(&node).into(),
+            "input" => call.arguments = json::compact(reader.raw(&node)),
             "cache_control" => call.cache = reader.marker(&node),
             _ => reader.unknown(key, &node),
         }

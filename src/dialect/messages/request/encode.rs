@@ -80,7 +80,9 @@ fn conversation(request: &Request<'_>, turns: &Turns<'_, '_>, writer: &mut Write
 pub(super) fn hinted(request: &Request<'_>) -> Option<Marker> {
     let cache = &request.cache;
     let hour = cache.retention.as_deref() == Some("24h");
-    (cache.key.is_some() || hour).then_some(Marker { hour })
+    // There may be four markers at most: the caller's own are not added to.
+    let marked = request.parts().any(|part| part.cache().is_some());
+    ((cache.key.is_some() || hour) && !marked).then_some(Marker { hour })
 }
 
 fn write_turn<'t>(

@@ -3,11 +3,13 @@
 //! The first system message becomes `instructions`, everything else an item of `input` in its place. Nothing is stored
 //! at the provider unless the caller asked for it: the other two APIs do not store by default, this one does.
 
+use std::collections::HashSet;
+
 use crate::dialect::{
     Dialect,
     ir::{
         Format, Request,
-        part::{Document, Image, Message, Part, Role, ToolCall, ToolResult},
+        part::{Document, Image, Message, Part, Role, Source, ToolCall, ToolResult},
     },
     json::Writer,
     request::{
@@ -29,14 +31,15 @@ pub(crate) fn encode(request: &Request<'_>, shape: &Shape<'_>) -> Encoded {
     let mut messages = request.messages.as_slice();
     if let [first, rest @ ..] = messages
         && first.role == Role::System
+        && !rest.is_empty()
     {
         writer.string_member("instructions", &shared::joined(&first.parts, "\n\n"));
         messages = rest;
     }
     writer.array_member("input");
-    let mut ids = CallIds::new(Dialect::Responses);
+    let mut calls = Calls::new(request);
     for message in messages {
-        items(message, &mut ids, &mut writer);
+        items(message, &mut calls, &mut writer);
     }
     if request.dialect == Dialect::Messages && !shape.prefill && shared::ends_with_answer(request) {
         plain_message("user", shared::CONTINUE, &mut writer);
@@ -45,6 +48,22 @@ pub(crate) fn encode(request: &Request<'_>, shape: &Shape<'_>) -> Encoded {
     let losses = settings(request, shape, &mut writer);
     writer.end_object();
     Encoded { body: writer.finish(), losses, structured_tool: None }
+}
+
+/// What the results must know of the calls before them.
+struct Calls<'r> {
+    ids: CallIds<'r>,
+    /// The calls of custom tools, whose results are items of another type.
+    custom: HashSet<&'r str>,
+}
+
+impl<'r> Calls<'r> {
+    fn new(request: &'r Request<'_>) -> Self {
+        let custom = request.parts().filter_map(|part| {
+            if let Part::ToolCall(call) = part { call.custom.then_some(&*call.id) } else { None }
+        });
+        Self { ids: CallIds::new(Dialect::Responses), custom: custom.collect() }
+    }
 }
 
 fn settings(request: &Request<'_>, shape: &Shape<'_>, writer: &mut Writer) -> Vec<&'static str> {
@@ -95,15 +114,15 @@ fn reasoning(request: &Request<'_>, shape: &Shape<'_>, writer: &mut Writer) {
     writer.end_object();
 }
 
-fn items<'r>(message: &'r Message<'_>, ids: &mut CallIds<'r>, writer: &mut Writer) {
+fn items<'r>(message: &'r Message<'_>, calls: &mut Calls<'r>, writer: &mut Writer) {
     let mut parts = message.parts.as_slice();
     if parts.is_empty() && message.role == Role::User {
         plain_message("user", "", writer);
     }
     while let Some(part) = parts.first() {
         match part {
-            Part::ToolCall(call) => tool_call(call, &ids.call(&call.id), writer),
-            Part::ToolResult(result) => tool_result(result, &ids.result(&result.id), writer),
+            Part::ToolCall(call) => tool_call(call, &calls.ids.call(&call.id), writer),
+            Part::ToolResult(result) => tool_result(result, calls, writer),
             Part::Reasoning(_) | Part::Other(_) => {}
             Part::Text(_)
             | Part::Image(_)
@@ -173,13 +192,14 @@ fn tool_call(call: &ToolCall<'_>, id: &str, writer: &mut Writer) {
     writer.end_object();
 }
 
-fn tool_result(result: &ToolResult<'_>, id: &str, writer: &mut Writer) {
+fn tool_result<'r>(result: &'r ToolResult<'_>, calls: &mut Calls<'r>, writer: &mut Writer) {
+    let custom = result.custom || calls.custom.contains(&*result.id);
     writer.begin_object();
     writer.string_member(
         "type",
-        if result.custom { "custom_tool_call_output" } else { "function_call_output" },
+        if custom { "custom_tool_call_output" } else { "function_call_output" },
     );
-    writer.string_member("call_id", id);
+    writer.string_member("call_id", &calls.ids.result(&result.id));
     let plain = result.parts.iter().all(|part| matches!(part, Part::Text(_)));
     if plain {
         writer.string_member("output", &shared::result_text(result));
@@ -220,7 +240,6 @@ fn image_part(image: &Image<'_>, writer: &mut Writer) {
 }
 
 fn document_part(document: &Document<'_>, writer: &mut Writer) {
-    use crate::dialect::ir::part::Source;
     if let Some(text) = shared::document_text(document) {
         text_part(&text, writer);
         return;
