@@ -1,0 +1,61 @@
+# Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test runtime lint fmt clippy deny doc bench peers help
+
+target := $(or $(CARGO_TARGET_DIR),target)
+venv := .tools/venv
+deny_version := 0.20.2
+
+# zlib-ng is built with cmake; .ci/runtime brings it where the machine has none.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/cmake/cmake/data/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+build: runtime ## the program, with ONNX Runtime and the default classifier beside it
+	cargo build --release --locked
+	.ci/runtime $(target)/release
+
+demo: build ## simulated providers, the proxy and requests to try: no key, no network
+	$(target)/release/pointsman demo
+
+runtime: ## ONNX Runtime and cmake, into .tools/
+	.ci/runtime
+
+test: runtime $(venv)/ready ## every test, the SDKs' among them
+	.ci/runtime $(target)/debug
+	if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --locked; \
+	else cargo test --locked --no-fail-fast; fi
+
+# The SDKs that callers use, to try them against the program.
+$(venv)/ready: tests/sdk/requirements.txt
+	python3 -m venv $(venv)
+	$(venv)/bin/python -m pip install --quiet -r $<
+	touch $@
+
+lint: fmt clippy deny doc ## all that is checked besides the tests
+
+fmt:
+	cargo fmt --check
+
+clippy: runtime
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: runtime
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+deny:
+	cargo deny --version >/dev/null 2>&1 || \
+		cargo install --quiet --locked cargo-deny --version $(deny_version) --root .tools
+	cargo deny --config .config/deny.toml check bans licenses sources
+
+bench: build ## CPU and added latency as ratios, against nginx and other gateways where they are installed
+	cargo bench --locked --bench end_to_end
+
+peers: ## other gateways to measure against, into .tools/
+	python3 -m venv .tools/litellm
+	.tools/litellm/bin/python -m pip install --quiet 'litellm[proxy]'
+	npm install --silent --no-audit --no-fund --prefix .tools/portkey @portkey-ai/gateway
+
+help: ## this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
