@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use pointsman::{
     catalog::{
         Catalog,
-        model::{Features, Modalities, Model, Pricing, Rates, Target},
+        model::{Features, Model, Pricing, Rates, Target},
         provider::{Api, Auth, Provider},
         router::{Policy, Prefer, Router, Task},
         settings::{Affinity, Failover, Limits, Log, Settings, Timeouts},
     },
     classify::Verdict,
-    dialect::ir::Demand,
+    dialect::{ir::Demand, modality::Modalities},
     ids::{ModelId, ProviderId, RouterName, TargetId, TaskName},
     money::PerMillion,
     prices::PriceTable,

@@ -12,11 +12,12 @@ use divan::{Bencher, black_box};
 use jiff::{Timestamp, civil::time, tz::TimeZone};
 use pointsman::{
     catalog::{
-        model::{Features, Modalities, Model, OffPeak, Pricing, Rates, Target, Tier},
+        model::{Features, Model, OffPeak, Pricing, Rates, Target, Tier},
         provider::{Api, Auth, Provider},
         router::{Prefer, Task},
         settings::Timeouts,
     },
+    dialect::modality::Modalities,
     ids::{ModelId, ProviderId, TargetId, TaskName},
     money::{PerMillion, Usd},
     prices::PriceTable,

@@ -247,10 +247,11 @@ mod tests {
     use super::*;
     use crate::{
         catalog::{
-            model::{Features, Modalities, Pricing},
+            model::{Features, Pricing},
             provider::{Api, Auth, Provider},
             settings::{PriceFormat, Timeouts},
         },
+        dialect::modality::Modalities,
         ids::{ModelId, ProviderId},
         prices::format,
     };

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration, time::Instant};
 use jiff::{SignedDuration, Timestamp, civil::time, tz::TimeZone};
 use pointsman::{
     catalog::{
-        model::{Features, Modalities, Model, OffPeak, Pricing, Rates, Target},
+        model::{Features, Model, OffPeak, Pricing, Rates, Target},
         provider::{Api, Auth, Provider},
         settings::Timeouts,
     },
+    dialect::modality::Modalities,
     ids::{ModelId, ProviderId, TargetId, TaskName},
     money::PerMillion,
     prices::PriceTable,

@@ -8,11 +8,12 @@ use url::Url;
 
 use crate::{
     catalog::{
-        model::{Features, Modalities, Model, Pricing, Rates, Target},
+        model::{Features, Model, Pricing, Rates, Target},
         provider::{Api, Auth, Provider},
         router::{Policy, Prefer, Task},
         settings::Timeouts,
     },
+    dialect::modality::Modalities,
     ids::{ModelId, ProviderId, TargetId, TaskName},
     money::PerMillion,
     stats::{Sample, SampleOutcome, Stats},

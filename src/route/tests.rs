@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use crate::{
     catalog::{
         Catalog,
-        model::{Features, Modalities, Model, Target},
+        model::{Features, Model, Target},
         router::{Prefer, Router},
         settings::{Affinity, Failover, Limits, Log, Settings, Timeouts},
     },
     classify::Verdict,
-    dialect::ir::Demand,
+    dialect::{ir::Demand, modality::Modalities},
     ids::{ModelId, RouterName, TargetId, TaskName},
     prices::PriceTable,
     rank::{
