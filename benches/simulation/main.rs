@@ -7,6 +7,12 @@
 //!
 //! The other rules are written down from what their projects document; the oracles know the world's state (not its dice)
 //! and choose greedily. Run with `cargo bench --bench simulation [-- SEED]`.
+//!
+//! What it shows, seeds 1 to 5: `cheapest` costs 1.1 to 8.0 % (mean 4.2 %) more than the oracle, where the next best rule
+//! costs 19 to 23 % more; `fastest` starts at p50 within 1.6 to 2.2 % of the oracle, where `LiteLLM`'s lowest latency is
+//! 8 to 34 % behind and a fixed order 14 to 17 %. Where we lose: `cheapest` does not explore, so a model that was not
+//! tried yet is judged by how models count and answer on average; with seed 2 that costs a quarter of the day, until a
+//! price changes and it is tried. And `cheapest` meets more failures than a rule that seldom moves.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
