@@ -15,12 +15,12 @@
 //! | `inference_geo` | ruled out | ruled out | – |
 //! | files by identifier | ruled out | ruled out | ruled out |
 //! | documents by URL | ruled out | carried | carried |
-//! | documents other than PDF and plain text | carried | carried | ruled out |
+//! | base64 documents other than PDF | carried | carried | ruled out |
 //! | images and documents in system or assistant messages | ruled out | ruled out | ruled out |
 //! | images and documents in tool results | in the user message after them | carried | carried |
 //! | stop sequences | at most 4, else ruled out | ruled out | ruled out where only white space |
 //! | arguments of an earlier call that are not a JSON object | carried | carried | ruled out |
-//! | items and content that only one API knows | ruled out | ruled out | ruled out |
+//! | items and content that only one API knows, calls and results out of place | ruled out | ruled out | ruled out |
 //! | fields of a wrong type | ruled out | ruled out | ruled out |
 //! | earlier reasoning (`reasoning_content`, `reasoning`, `thinking`), signed or not | dropped | dropped | dropped |
 //! | `top_k` | dropped | dropped | carried |
@@ -31,7 +31,8 @@
 //! | `reasoning.summary` | dropped | carried | implied |
 //! | effort above `high`, from messages | `high`, named | `high`, named | carried |
 //! | reasoning beside a forced tool, in a tool loop, before a prefill, or within 1,024 tokens | – | – | dropped |
-//! | `temperature`, `top_p`, `top_k` beside reasoning | – | – | dropped |
+//! | `temperature`, `top_p`, `top_k` beside reasoning; `top_p` beside `temperature` | – | – | dropped |
+//! | an output limit below 16 | carried | 16, named | carried |
 //! | `cache_control` | its key and ttl stay, its place is dropped | the same | carried |
 //! | `prompt_cache_key`, `prompt_cache_retention` | carried | carried | become `cache_control` |
 //! | `metadata` | dropped | carried | dropped |
@@ -42,13 +43,16 @@
 //! | image `detail` | carried | carried | dropped |
 //! | every field that we do not know, at any depth | dropped | dropped | dropped |
 //!
-//! A structured answer is carried everywhere: Messages has a forced tool for it.
+//! Carried in other words, and therefore no loss: a structured answer (Messages has a forced tool for it), a failed
+//! tool's result (`Error:` before its text in chat and responses), plain-text documents and search results (text in chat
+//! and responses), refusals (text but in responses), system messages among the turns (at the head in messages), an
+//! answer to be gone on with (a request in words, where the model takes no prefill).
 
 use crate::dialect::{
     Dialect,
     ir::{
         Amount, Effort, Request,
-        part::{Document, Part, Role, Source, ToolCall},
+        part::{Document, Part, Role, Source, ToolCall, ToolResult},
         tool::ToolKind,
     },
     json,
@@ -142,13 +146,8 @@ fn part_obstacle(part: &Part<'_>, role: Role, to: Dialect) -> Option<String> {
             .or_else(|| role_obstacle("a document", role)),
         Part::Audio(_) if to == Dialect::Chat => None,
         Part::Audio(_) => Some(format!("`input_audio`: {name} takes no sound")),
-        Part::ToolCall(call) => call_obstacle(call, to),
-        Part::ToolResult(result) if result.custom && to == Dialect::Messages => {
-            Some("a custom tool's output: messages has no custom tools".to_owned())
-        }
-        Part::ToolResult(result) => {
-            result.parts.iter().find_map(|inner| part_obstacle(inner, Role::Tool, to))
-        }
+        Part::ToolCall(call) => call_obstacle(call, role, to),
+        Part::ToolResult(result) => result_obstacle(result, role, to),
         Part::Other(kind) => Some(format!("`{}` has no counterpart in {name}", header_safe(kind))),
     }
 }
@@ -182,7 +181,10 @@ fn document_obstacle(document: &Document<'_>, to: Dialect) -> Option<String> {
     }
 }
 
-fn call_obstacle(call: &ToolCall<'_>, to: Dialect) -> Option<String> {
+fn call_obstacle(call: &ToolCall<'_>, role: Role, to: Dialect) -> Option<String> {
+    if role != Role::Assistant {
+        return Some("a tool call outside an assistant message".to_owned());
+    }
     if to != Dialect::Messages {
         return None;
     }
@@ -191,6 +193,19 @@ fn call_obstacle(call: &ToolCall<'_>, to: Dialect) -> Option<String> {
     }
     let object = is_object(&call.arguments) || call.arguments.trim().is_empty();
     (!object).then(|| "`arguments`: those of an earlier tool call are not a JSON object".to_owned())
+}
+
+fn result_obstacle(result: &ToolResult<'_>, role: Role, to: Dialect) -> Option<String> {
+    if !matches!(role, Role::User | Role::Tool) {
+        return Some("a tool result outside the user's turn".to_owned());
+    }
+    if result.custom && to == Dialect::Messages {
+        return Some("a custom tool's output: messages has no custom tools".to_owned());
+    }
+    if result.parts.iter().any(|inner| matches!(inner, Part::ToolResult(_))) {
+        return Some("a tool result inside another".to_owned());
+    }
+    result.parts.iter().find_map(|inner| part_obstacle(inner, Role::Tool, to))
 }
 
 /// Whether `text` is a JSON object, as Messages demands of a tool's input.
@@ -317,3 +332,6 @@ fn header_safe(name: &str) -> String {
     let fits = (1..=MAX_LOSS_LENGTH).contains(&name.len()) && name.bytes().all(safe);
     if fits { name.to_owned() } else { "(unnamed)".to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -313,6 +313,7 @@ proptest! {
                     let again = again.unwrap();
                     prop_assert!(again.unreadable.is_empty() && again.extra.is_empty(), "{:?} {:?}", again.extra, out.body);
                     prop_assert_eq!(carry(&again, to).unwrap().losses, Vec::<String>::new());
+                    prop_assert!(said(again.parts()) >= said(request.parts()), "{from:?} {to:?}");
                 }
             }
         }
@@ -333,6 +334,20 @@ proptest! {
             prop_assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
         }
     }
+}
+
+/// How many characters are said in words; white space alone says nothing.
+fn said<'a>(parts: impl Iterator<Item = &'a Part<'a>>) -> usize {
+    parts
+        .map(|part| match part {
+            Part::Text(text) => text.text.trim().len(),
+            Part::Refusal(text) => text.trim().len(),
+            Part::ToolResult(result) => said(result.parts.iter()),
+            Part::ToolCall(call) => call.name.len(),
+            Part::Image(_) | Part::Document(_) => 1,
+            Part::Audio(_) | Part::Reasoning(_) | Part::Other(_) => 0,
+        })
+        .sum()
 }
 
 // === round trips ===
