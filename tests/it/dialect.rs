@@ -149,7 +149,7 @@ fn g02_what_a_target_cannot_say_is_told() {
     let program = Program::start(&Setup::one("anthropic", upstream.address()));
     let body = question(PATHS[0], "alpha", false).replacen(
         '{',
-        r#"{"seed":7,"logit_bias":{},"frequency_penalty":0.1,"#,
+        r#"{"seed":7,"logit_bias":{"5":1},"frequency_penalty":0.1,"#,
         1,
     );
     let answer = program.post(PATHS[0], &[], &body);

@@ -18,8 +18,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(settings: &str) -> Self {
         let upstream = Upstream::always(reply::chat("fine"));
-        let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+        let setup = Setup::one("openai-chat", upstream.address()).with(settings);
+        let program = Program::start(&setup);
         Self { program, upstream }
     }
 
@@ -225,7 +230,7 @@ fn a12_lines_that_are_no_header_fields() {
 
 #[test]
 fn a13_chunks_that_lie() {
-    let bench = Bench::new();
+    let bench = Bench::with("timeouts: {body: 3s}");
     let post = |chunks: &str| {
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\

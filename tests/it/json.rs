@@ -81,8 +81,8 @@ fn b05_numbers_keep_their_spelling() {
 #[test]
 fn b07_sizes_around_every_buffer_go_through_whole() {
     let upstream = Upstream::always(reply::chat("fine"));
-    let limit = 400_000;
-    let setup = Setup::one("openai-chat", upstream.address()).with(&format!("max_body: {limit}B"));
+    let limit = 384 << 10;
+    let setup = Setup::one("openai-chat", upstream.address()).with("max_body: 384KiB");
     let program = Program::start(&setup);
     let empty = chat("alpha", "", false).len();
     for size in [65_535, 65_536, 65_537, 300_000, limit - 1, limit] {

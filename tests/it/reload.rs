@@ -12,6 +12,7 @@ use std::{
 
 use crate::support::{
     Gate,
+    client::request_head,
     program::{Program, chat},
     reply,
     setup::Setup,
@@ -121,9 +122,9 @@ fn k07_valid_files_are_taken_under_load() {
 #[test]
 fn k07_a_request_keeps_the_catalog_that_it_began_with() {
     let gate = Gate::new();
-    let held = gate.clone();
+    let closed = gate.clone();
     let upstream = Upstream::answering(move |_, _| {
-        [vec![Step::Stall(held.clone())], reply::chat("fine")].concat()
+        [vec![Step::Stall(closed.clone())], reply::chat("fine")].concat()
     });
     let setup = Setup::two(upstream.address(), upstream.address());
     let program = Program::start(&setup);
@@ -135,7 +136,10 @@ fn k07_a_request_keeps_the_catalog_that_it_began_with() {
         Setup::new().provider("two", "openai-chat", upstream.address()).model("beta", "two", "");
     program.folder().write("policies/both.yaml", "name: both\npolicies:\n  - custom_task: {name: chores, description: d}\n    models: [beta]\nfallback_models: [beta]\n");
     program.folder().write("pointsman.yaml", without.text());
-    until("alpha to be gone", || (program.chat("alpha").status() == 404).then_some(()));
+    until("alpha to be gone", || {
+        let head = request_head("GET", "/v1/models/alpha", &[], 0);
+        (program.client().send(head).answer().status() == 404).then_some(())
+    });
     assert!(generation(&program) > before);
     gate.open();
     assert_eq!(client.answer().json()["model"], "alpha");

@@ -18,6 +18,8 @@ pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
     ended: bool,
+    /// Whether the last read found less than it had room for.
+    rests: bool,
     tape: Tape,
 }
 
@@ -28,7 +30,7 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, received: Vec::new(), ended: false, tape: Arc::clone(tape) }
+        Self { stream, received: Vec::new(), ended: false, rests: true, tape: Arc::clone(tape) }
     }
 
     /// Sends bytes. A peer that has closed is no failure: what it answered is looked at.
@@ -49,9 +51,8 @@ impl Client {
         let message = self.read_until("a whole answer", |received, ended| {
             Message::parse(received, ended).filter(|message| message.whole || ended)
         });
-        let message = message.unwrap_or_else(|| {
-            panic!("closed without an answer: {:?}", self.received.escape_ascii().to_string())
-        });
+        let message = message
+            .unwrap_or_else(|| panic!("closed without an answer: {}", excerpt(&self.received)));
         self.received.drain(..message.length.min(self.received.len()));
         message
     }
@@ -78,9 +79,7 @@ impl Client {
         let found = self.read_until(&what, |received, ended| {
             Message::parse(received, ended).filter(|message| message.text().contains(mark))
         });
-        found.unwrap_or_else(|| {
-            panic!("no {mark:?} in {:?}", self.received.escape_ascii().to_string())
-        })
+        found.unwrap_or_else(|| panic!("no {mark:?} in {}", excerpt(&self.received)))
     }
 
     /// Waits until the program closes the connection; what came before.
@@ -127,18 +126,20 @@ impl Client {
         mut found: impl FnMut(&[u8], bool) -> Option<R>,
     ) -> Option<R> {
         let end = Instant::now() + DEADLINE;
+        // A flood is not looked at again for each piece of it: that would take longer than the flood.
+        let mut looked_at = None;
         loop {
-            if let Some(result) = found(&self.received, self.ended) {
-                return Some(result);
+            let grown = self.received.len().saturating_sub(looked_at.unwrap_or_default());
+            if self.rests || looked_at.is_none() || grown > self.received.len() / 4 {
+                looked_at = Some(self.received.len());
+                if let Some(result) = found(&self.received, self.ended) {
+                    return Some(result);
+                }
             }
             if self.ended {
                 return None;
             }
-            assert!(
-                Instant::now() < end,
-                "no {what}; received {:?}",
-                self.received.escape_ascii().to_string()
-            );
+            assert!(Instant::now() < end, "no {what}; received {}", excerpt(&self.received));
             self.read();
         }
     }
@@ -146,15 +147,27 @@ impl Client {
     fn read(&mut self) {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
-            Ok(0) => self.ended = true,
+            Ok(0) => self.end(),
             Ok(count) => {
+                self.rests = count < buffer.len();
                 self.received.extend_from_slice(&buffer[..count]);
                 self.tape.change(|tape| tape.extend_from_slice(&buffer[..count]));
             }
-            Err(fault) if matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(_) => self.ended = true,
+            Err(fault) if matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                self.rests = true;
+            }
+            Err(_) => self.end(),
         }
     }
+
+    fn end(&mut self) {
+        (self.ended, self.rests) = (true, true);
+    }
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    let tail = &bytes[bytes.len().saturating_sub(1500)..];
+    format!("{} bytes, the last: {}", bytes.len(), tail.escape_ascii())
 }
 
 /// A head with `content-type: application/json` and a length; `headers` may replace the former.

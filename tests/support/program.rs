@@ -16,7 +16,7 @@ use super::{
     http::{Message, find},
     metrics::Metrics,
     setup::{CANARY, Folder, Setup},
-    until,
+    until, waited,
 };
 
 /// The program, running. Dropping it at the end of a test that passed also asserts what holds after every test: no
@@ -161,9 +161,14 @@ impl Program {
     /// Waits until a metric is at least `least`.
     #[track_caller]
     pub(crate) fn metric_reaches(&self, name: &str, labels: &[(&str, &str)], least: f64) {
-        until(&format!("{name}{labels:?} >= {least}"), || {
-            (self.metrics().sum(name, labels) >= least).then_some(())
+        let mut seen = Vec::new();
+        let reached = waited(|| {
+            let metrics = self.metrics();
+            let reached = metrics.sum(name, labels) >= least;
+            seen = metrics.0.into_iter().filter(|sample| sample.name == name).collect();
+            reached.then_some(())
         });
+        assert!(reached.is_some(), "{name}{labels:?} is not {least}: {seen:?}");
     }
 
     /// The log so far, one line each.

@@ -23,7 +23,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 /// How long any one event is waited for.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A value that threads change and wait for.
 #[derive(Default)]
@@ -104,13 +104,20 @@ pub(crate) fn tests() -> PathBuf {
 
 /// Asks until `found` gives something: for what can only be asked for (a metric, a file), not waited on.
 #[track_caller]
-pub(crate) fn until<R>(what: &str, mut found: impl FnMut() -> Option<R>) -> R {
+pub(crate) fn until<R>(what: &str, found: impl FnMut() -> Option<R>) -> R {
+    let found = waited(found);
+    assert!(found.is_some(), "never happened: {what}");
+    found.unwrap()
+}
+
+/// Asks until `found` gives something, or until the deadline.
+pub(crate) fn waited<R>(mut found: impl FnMut() -> Option<R>) -> Option<R> {
     let end = Instant::now() + DEADLINE;
     loop {
-        if let Some(result) = found() {
+        let result = found();
+        if result.is_some() || Instant::now() >= end {
             return result;
         }
-        assert!(Instant::now() < end, "never happened: {what}");
         thread::park_timeout(Duration::from_millis(5));
     }
 }
