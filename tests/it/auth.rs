@@ -2,7 +2,7 @@
 
 use crate::support::{
     client::request_head,
-    program::{Program, chat, run},
+    program::{Program, chat, run, said},
     reply,
     setup::{CANARY, Setup},
     upstream::Upstream,
@@ -55,7 +55,7 @@ fn c03_no_open_listener_without_keys() {
         .replace("listen: 127.0.0.1:0", "listen: 0.0.0.0:0");
     let folder = setup.write();
     let output = run(&setup, &["check", "-c", folder.main().to_str().unwrap()]);
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let text = said(&output);
     assert_eq!(output.status.code(), Some(64), "{text}");
     assert!(text.contains("keys"), "{text}");
 }
@@ -258,7 +258,7 @@ fn c12_names_that_would_split_a_header_are_refused_at_load() {
             Setup::one("openai-chat", Upstream::refusing()).file("policies/r.yaml", &router);
         let folder = setup.write();
         let output = run(&setup, &["check", "-c", folder.main().to_str().unwrap()]);
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let text = said(&output);
         assert_eq!(output.status.code(), Some(64), "{name:?}: {text}");
         assert!(text.contains("r.yaml:3:"), "no place for {name:?}: {text}");
     }
@@ -280,7 +280,7 @@ fn c13_secret_files() {
     for bad in [setup("missing.txt"), setup("empty.txt").file("empty.txt", "\n")] {
         let folder = bad.write();
         let output = run(&bad, &["check", "-c", folder.main().to_str().unwrap()]);
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let text = said(&output);
         assert_eq!(output.status.code(), Some(64), "{text}");
         assert!(text.contains(".txt"), "{text}");
     }
@@ -297,7 +297,7 @@ fn c15_an_inline_secret_is_refused_and_not_printed() {
         .model("alpha", "one", "");
     let folder = setup.write();
     let output = run(&setup, &["check", "-c", folder.main().to_str().unwrap()]);
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let text = said(&output);
     assert_eq!(output.status.code(), Some(64), "{text}");
     assert!(text.contains("api_key") && text.contains("bsae_url"), "{text}");
     assert!(!text.contains(CANARY), "{text}");

@@ -1,7 +1,7 @@
 //! K: what `check` says of a configuration. Every mistake of every file at once, with its place.
 
 use crate::support::{
-    program::run,
+    program::{run, said},
     setup::{Folder, Setup},
     upstream::Upstream,
 };
@@ -14,7 +14,7 @@ fn checked(setup: &Setup) -> (i32, String) {
 
 fn check(setup: &Setup, folder: &Folder) -> (i32, String) {
     let output = run(setup, &["check", "-c", folder.main().to_str().unwrap()]);
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let text = said(&output);
     (output.status.code().unwrap_or(-1), text)
 }
 

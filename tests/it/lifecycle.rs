@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 
 use crate::support::{
-    Gate,
-    program::{Program, chat, run},
+    Gate, Watched,
+    client::Client,
+    program::{Program, binary, chat, run},
     reply,
     setup::Setup,
     sse, until,
-    upstream::{Step, Upstream},
+    upstream::{Step, Upstream, send},
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -155,4 +156,91 @@ fn l12_more_connections_than_allowed() {
             .answered_within(std::time::Duration::from_secs(1))
             .filter(|answer| answer.status() == 200)
     });
+}
+
+#[test]
+fn l05_an_upgrade_refuses_nobody() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let free = Upstream::refusing();
+    let socket = std::env::temp_dir().join(format!("pointsman-it-{}.sock", std::process::id()));
+    let setup = Setup::one("openai-chat", upstream.address())
+        .replace("listen: 127.0.0.1:0", &format!("listen: {free}"))
+        .with(&format!("upgrade_socket: {}", socket.display()));
+    let mut old = Program::start(&setup);
+    let (stop, failed) = (Gate::new(), Watched::new(Vec::<String>::new()));
+    let (until_stopped, seen) = (stop.clone(), std::sync::Arc::clone(&failed));
+    let asked = Watched::new(0);
+    let counted = std::sync::Arc::clone(&asked);
+    let load = std::thread::spawn(move || {
+        while !until_stopped.is_open() {
+            let Ok(stream) = std::net::TcpStream::connect(free) else {
+                seen.change(|seen| seen.push("refused".to_owned()));
+                continue;
+            };
+            drop(stream);
+            let mut client = Client::connect(free, &Watched::new(Vec::new()));
+            let answer = client.post(CHAT, &[], &chat("alpha", "x", false)).answer();
+            if answer.status() != 200 {
+                seen.change(|seen| seen.push(answer.line));
+            }
+            counted.change(|count| *count += 1);
+        }
+    });
+    asked.wait(|count| (*count > 5).then_some(())).unwrap();
+    let folder = setup.write();
+    let program = binary();
+    let main = folder.main();
+    let mut new = std::process::Command::new(program)
+        .args(["serve", "--upgrade", "-c", main.to_str().unwrap()])
+        .envs(setup.variables().iter().cloned())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The new process waits for the listeners; the old one hands them over when it is told to.
+    until("the upgrade socket", || socket.exists().then_some(()));
+    old.signal("QUIT");
+    assert!(old.ended().success());
+    let since = asked.look(|count| *count);
+    let served = asked.wait(|count| (*count > since + 20).then_some(()));
+    stop.open();
+    load.join().unwrap();
+    let _gone = new.kill();
+    let _reaped = new.wait();
+    assert!(served.is_some(), "the new process does not serve");
+    assert_eq!(failed.look(Vec::clone), Vec::<String>::new());
+}
+
+#[test]
+fn l07_without_descriptors_it_recovers() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let setup = Setup::one("openai-chat", upstream.address()).descriptors(80);
+    let program = Program::start(&setup);
+    let many: Vec<_> = (0..200).map(|_| program.client()).collect();
+    drop(many);
+    until("service again", || {
+        let mut client = program.client();
+        client.post(CHAT, &[], &chat("alpha", "x", false));
+        client
+            .answered_within(std::time::Duration::from_secs(1))
+            .filter(|answer| answer.status() == 200)
+    });
+}
+
+#[test]
+fn l16_what_a_provider_says_unasked_is_nobodys_answer() {
+    let kept = |text: &str| {
+        let body = reply::chat_body(text);
+        let length = body.len();
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let poisoned = kept("fine") + &kept("POISON");
+    let upstream = Upstream::raw(vec![vec![Step::Read, send(&poisoned), Step::UntilClosed]]);
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    for _ in 0..5 {
+        let answer = program.chat("alpha");
+        assert!(!answer.text().contains("POISON"), "a stray answer was delivered");
+        assert_eq!(answer.status(), 200);
+    }
 }

@@ -20,6 +20,8 @@ mod classify;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod dialect;
@@ -29,6 +31,8 @@ mod faults;
 mod harness;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod http2;
 #[cfg(test)]
 mod json;
 #[cfg(test)]

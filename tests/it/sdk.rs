@@ -11,7 +11,11 @@ use pointsman::{
     },
 };
 
-use crate::support::{program::Program, setup::Setup, tests};
+use crate::support::{
+    program::{Program, said},
+    setup::Setup,
+    tests,
+};
 
 fn simulated(name: &str, api: Api, models: Vec<Model>) -> Running {
     let key = Some(format!("sk-CANARY-provider-{name}"));
@@ -102,7 +106,7 @@ fn g06_the_sdks_see_what_they_would_see_of_a_provider() {
         .arg("sk-CANARY-sdk")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let text = said(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("sdk smoke: ok"), "{text}");
 }

@@ -45,7 +45,14 @@ pub(crate) fn binary() -> String {
 
 /// A command of the program with the environment of `setup` and nothing else of ours.
 pub(crate) fn command(setup: &Setup, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = match setup.most_descriptors() {
+        Some(most) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(binary());
+            shell
+        }
+        None => Command::new(binary()),
+    };
     command.args(arguments).env("RUST_BACKTRACE", "1");
     for (name, value) in setup.variables() {
         command.env(name, value);
@@ -53,9 +60,19 @@ pub(crate) fn command(setup: &Setup, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command of the program to its end.
+/// Runs a command of the program to its end; no secret may be in what it says.
+#[track_caller]
 pub(crate) fn run(setup: &Setup, arguments: &[&str]) -> Output {
-    command(setup, arguments).stdin(Stdio::null()).output().unwrap()
+    let output = command(setup, arguments).stdin(Stdio::null()).output().unwrap();
+    let text = said(&output);
+    assert!(!text.contains(CANARY), "a secret in the output of {arguments:?}:\n{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    output
+}
+
+/// Everything that a command said.
+pub(crate) fn said(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
 impl Program {
@@ -68,8 +85,15 @@ impl Program {
     /// Starts `serve` with what lies in `folder` and the environment of `setup`.
     #[track_caller]
     pub(crate) fn start_in(folder: Folder, setup: &Setup) -> Self {
+        Self::start_with(folder, setup, &[])
+    }
+
+    /// Starts `serve` with more `arguments`.
+    #[track_caller]
+    pub(crate) fn start_with(folder: Folder, setup: &Setup, arguments: &[&str]) -> Self {
         let main = folder.main();
-        let mut command = command(setup, &["serve", "-c", main.to_str().unwrap()]);
+        let serve = ["serve", "-c", main.to_str().unwrap()];
+        let mut command = command(setup, &[&serve[..], arguments].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary()));
         let log = Watched::new(Log::default());

@@ -19,6 +19,7 @@ pub(crate) struct Setup {
     head: String,
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
 }
 
 impl Setup {
@@ -30,6 +31,7 @@ impl Setup {
             head: "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n".to_owned(),
             files: Vec::new(),
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -119,6 +121,17 @@ impl Setup {
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The most file descriptors that the program may hold.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
+    /// The most file descriptors that the program may hold, if it is limited.
+    pub(crate) fn most_descriptors(&self) -> Option<u32> {
+        self.descriptors
     }
 
     /// The main file's text.
