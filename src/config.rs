@@ -121,6 +121,12 @@ pub fn load_texts(
     finish(built, Watched::nothing(), report)
 }
 
+/// The library of ONNX Runtime that the environment names (`ORT_DYLIB_PATH`).
+pub fn runtime_library() -> Option<PathBuf> {
+    let named = secret::process_environment("ORT_DYLIB_PATH")?;
+    (!named.is_empty()).then(|| PathBuf::from(named))
+}
+
 /// Loads again for a process that runs with `running`: what needs a restart is refused.
 pub fn reload(path: &Path, options: &LoadOptions, running: &Settings) -> Result<Loaded, Refused> {
     let loaded = load(path, options)?;

@@ -15,6 +15,7 @@ pub mod estimate;
 pub mod ir;
 pub mod json;
 pub mod messages;
+pub mod modality;
 pub mod request;
 pub mod responses;
 pub mod sse;

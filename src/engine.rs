@@ -137,6 +137,7 @@ impl Engine {
             world.catalog.models.values().flat_map(|model| &model.targets).any(|t| t.id == *target)
         };
         self.health.retain(known);
+        self.stats.retain(known, |model| world.catalog.models.contains_key(model));
         self.pins.resize(&world.catalog.settings.affinity);
         self.pins.retain(|model| world.catalog.models.contains_key(model));
         self.world.store(Arc::new(world));
@@ -291,6 +292,9 @@ async fn refuse(
     if let Some(retry) = refusal.should_retry {
         let value = HeaderValue::from_static(if retry { "true" } else { "false" });
         headers.insert(header::SHOULD_RETRY, value);
+    }
+    if let Some(id) = &refusal.upstream_request_id {
+        headers.insert(header::UPSTREAM_REQUEST_ID, id.clone());
     }
     if let Some(allow) = refusal.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));

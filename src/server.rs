@@ -102,74 +102,74 @@ pub async fn run(
     let admin = Claim::new(setup.admin, setup.upgrade)?;
     let addresses = Addresses { data: data.address, admin: admin.address };
 
-    let mut server = pingora_server(&setup);
     let site = DataPlane::new(Arc::clone(&setup.engine));
-    add(&mut server, "data plane", &data, setup.tls.as_ref(), (site, &drain), None)?;
-    let site = Admin::new(Arc::clone(&setup.engine), Arc::clone(&drain), admin.address.ip());
-    add(&mut server, "admin", &admin, None, (site, &drain), Some(1))?;
-
+    let server = serving((site, &drain), &data, &setup, None)?;
     let phases = server.watch_execution_phase();
-    let (stop, order) = StopOrder::new();
-    let ended = start(server, order)?;
+    let (stop_data, data_ended) = start(server)?;
+    // The admin listener has a server of its own: it says that the process drains until the very end.
+    let site = Admin::new(Arc::clone(&setup.engine), Arc::clone(&drain), admin.address.ip());
+    let server = serving((site, &drain), &admin, &setup, Some("admin"))?;
+    let (stop_admin, admin_ended) = start(server)?;
     data.wait().await?;
     admin.wait().await?;
 
     let mut tasks = Tasks::default();
     ready(addresses, &mut tasks);
-    let exit = Exit { engine: setup.engine, drain, stop, phases };
+    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, phases };
     tokio::select! {
-        _ = ended => Err(ServeFault::Ended),
+        _ = data_ended => Err(ServeFault::Ended),
+        _ = admin_ended => Err(ServeFault::Ended),
         () = exit.on_signal(&mut signals, &setup.reload) => Ok(()),
     }
 }
 
-fn pingora_server(setup: &Setup) -> Server {
+/// Pingora's server for one listener; `admin` names the one that is not the data plane.
+fn serving<S: Site>(
+    (site, drain): (S, &Arc<Drain>),
+    claim: &Claim,
+    setup: &Setup,
+    admin: Option<&str>,
+) -> Result<Server, ListenFault> {
     let socket = setup.upgrade_socket.as_deref().and_then(|path| path.to_str());
+    let socket = socket.unwrap_or(UPGRADE_SOCKET);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     let conf = ServerConf {
-        threads: thread::available_parallelism().map_or(1, usize::from),
+        threads: if admin.is_some() { 1 } else { cores },
         work_stealing: true,
         grace_period_seconds: Some(GRACE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(0),
-        upgrade_sock: socket.unwrap_or(UPGRADE_SOCKET).to_owned(),
+        upgrade_sock: admin.map_or_else(|| socket.to_owned(), |name| format!("{socket}.{name}")),
         ..ServerConf::default()
     };
     let options = Opt { upgrade: setup.upgrade, ..Opt::default() };
     let mut server = Server::new_with_opt_and_conf(options, conf);
     server.bootstrap();
-    server
-}
-
-fn add<S: Site>(
-    server: &mut Server,
-    name: &str,
-    claim: &Claim,
-    tls: Option<&Tls>,
-    (site, drain): (S, &Arc<Drain>),
-    threads: Option<usize>,
-) -> Result<(), ListenFault> {
     let connections = Connections::new(site, Arc::clone(drain));
-    let mut service = Service::new(name.to_owned(), connections);
-    service.add_listener(claim.listener(tls)?);
-    service.threads = threads;
+    let mut service = Service::new(admin.unwrap_or("data plane").to_owned(), connections);
+    service.add_listener(claim.listener(setup.tls.as_ref().filter(|_| admin.is_none()))?);
     server.add_service(service);
-    Ok(())
+    Ok(server)
 }
 
-/// Runs Pingora's server on a thread of its own. What is returned ends when it does.
-fn start(server: Server, order: StopOrder) -> std::io::Result<oneshot::Receiver<()>> {
+/// Runs a server on a thread of its own. Returns how to stop it, and what ends when it does.
+fn start(
+    server: Server,
+) -> std::io::Result<(oneshot::Sender<ShutdownSignal>, oneshot::Receiver<()>)> {
+    let (stop, order) = StopOrder::new();
     let (alive, ended) = oneshot::channel();
     thread::Builder::new().name("pingora".to_owned()).spawn(move || {
         let _alive: oneshot::Sender<()> = alive;
         server.run(RunArgs { shutdown_signal: Box::new(order) });
     })?;
-    Ok(ended)
+    Ok((stop, ended))
 }
 
 /// What the way out needs.
 struct Exit {
     engine: Arc<Engine>,
     drain: Arc<Drain>,
-    stop: oneshot::Sender<ShutdownSignal>,
+    stop_data: oneshot::Sender<ShutdownSignal>,
+    stop_admin: oneshot::Sender<ShutdownSignal>,
     phases: broadcast::Receiver<ExecutionPhase>,
 }
 
@@ -192,7 +192,8 @@ impl Exit {
         let limit = self.engine.drain_limit();
         tracing::info!(open = self.drain.open(), limit_s = limit.as_secs(), "draining");
         if order == Order::HandOver {
-            let _ = self.stop.send(ShutdownSignal::GracefulUpgrade);
+            let _ = self.stop_data.send(ShutdownSignal::GracefulUpgrade);
+            let _ = self.stop_admin.send(ShutdownSignal::GracefulUpgrade);
             // The old listeners stay open until the new process has taken them.
             while let Ok(phase) = self.phases.recv().await {
                 if matches!(phase, ExecutionPhase::ShutdownStarted) {
@@ -202,7 +203,7 @@ impl Exit {
             self.drain.begin();
         } else {
             self.drain.begin();
-            let _ = self.stop.send(ShutdownSignal::GracefulTerminate);
+            let _ = self.stop_data.send(ShutdownSignal::GracefulTerminate);
         }
         self.drain.wait(limit).await;
         tracing::info!("stopped");

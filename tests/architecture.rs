@@ -25,8 +25,18 @@ const LAYERS: &[&[&str]] = &[
 const FIRST_IMPURE_LAYER: usize = 6;
 
 const IMPURE: &[&str] = &[
-    "pingora", "tokio::", "std::fs", "std::net", "std::env", "std::thread", "Instant::now",
-    "SystemTime::now", "fastrand", "ort::", "hyper::", "reqwest",
+    "pingora",
+    "tokio::",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "Instant::now",
+    "SystemTime::now",
+    "fastrand",
+    "ort::",
+    "hyper::",
+    "reqwest",
 ];
 
 /// Words that only the named files may use.

@@ -6,6 +6,7 @@ use jiff::{civil::Time, tz::TimeZone};
 
 use crate::{
     catalog::{provider::Provider, settings::Timeouts},
+    dialect::modality::Modalities,
     ids::{ModelId, TargetId},
     money::PerMillion,
 };
@@ -42,25 +43,6 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// What the upstream calls the model.
     pub upstream_id: Arc<str>,
-}
-
-/// The kinds of content that a model reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of named kinds; each is asked for by name")]
-pub struct Modalities {
-    /// Text.
-    pub text: bool,
-    /// Images.
-    pub image: bool,
-    /// Audio.
-    pub audio: bool,
-    /// Documents, such as PDF files.
-    pub document: bool,
-}
-
-impl Modalities {
-    /// Text alone.
-    pub const TEXT: Self = Self { text: true, image: false, audio: false, document: false };
 }
 
 /// What a model can do beyond plain answers.

@@ -15,7 +15,7 @@ use crate::{
 
 /// Runs the command.
 pub(super) fn run(config: &Path, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    let loaded = load::without_secrets(config)?;
+    let loaded = load::names_only(config)?;
     let mut running = Vec::new();
     for (index, provider) in simulator::for_catalog(&loaded.catalog).into_iter().enumerate() {
         let address = address(listen, index)?;

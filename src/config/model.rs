@@ -6,9 +6,10 @@ use jiff::tz::{self, TimeZone};
 
 use crate::{
     catalog::{
-        model::{Features, Modalities, Model, OffPeak, Pricing, Rates, Target, Tier},
+        model::{Features, Model, OffPeak, Pricing, Rates, Target, Tier},
         settings::Timeouts,
     },
+    dialect::modality::Modalities,
     config::{
         known::Known,
         provider::Providers,

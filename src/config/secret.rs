@@ -83,7 +83,7 @@ impl Reader<'_> {
     /// The content of the file that `value` names; a later change of it is noticed.
     pub(crate) fn file(&self, value: &Value<'_>, path: &Path, private: bool) -> Option<Vec<u8>> {
         check_privacy(value, path, private);
-        self.ledger.read(path).map_err(|why| value.fault(format!("the file {why}"))).ok()
+        self.ledger.read(path).map_err(|why| value.fault(format!("the file {} {why}", named(value)))).ok()
     }
 
     fn variable(&self, value: &Value<'_>, name: &str) -> Option<String> {
@@ -100,10 +100,10 @@ impl Reader<'_> {
         let path = source::join(self.base, Path::new(path));
         let bytes = self.file(value, &path, true)?;
         let Ok(text) = String::from_utf8(bytes) else {
-            return value.wrong("the file is not text");
+            return value.wrong(format!("the file {} is not text", named(value)));
         };
         match text.trim_end_matches(['\r', '\n']) {
-            "" => value.wrong("the file is empty"),
+            "" => value.wrong(format!("the file {} is empty", named(value))),
             trimmed => Some(trimmed.to_owned()),
         }
     }
@@ -112,7 +112,12 @@ impl Reader<'_> {
 /// The content of a file of the listener's: it is read again only at the next start, so no change is noticed.
 pub(crate) fn listener_file(value: &Value<'_>, path: &Path, private: bool) -> Option<Vec<u8>> {
     check_privacy(value, path, private);
-    source::read(path).map_err(|why| value.fault(format!("the file {why}"))).ok()
+    source::read(path).map_err(|why| value.fault(format!("the file {} {why}", named(value)))).ok()
+}
+
+/// The file that `value` refers to, as the operator wrote it.
+fn named<'v>(value: &'v Value<'_>) -> &'v str {
+    value.filled_text().map_or("", |text| text.strip_prefix("file:").unwrap_or(text))
 }
 
 /// Warns of a private file that others can read.

@@ -14,15 +14,13 @@ pub mod tool;
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::{
-    catalog::model::Modalities,
-    dialect::{
-        Dialect,
-        ir::{
-            part::{Message, Part, Source},
-            tool::Tools,
-        },
+use crate::dialect::{
+    Dialect,
+    ir::{
+        part::{Message, Part, Source},
+        tool::Tools,
     },
+    modality::Modalities,
 };
 
 /// A request, whichever API it came in.

@@ -19,7 +19,7 @@ use crate::{
 const MAX_SESSION: usize = 1024;
 
 /// A request whose head is in order.
-pub struct Admitted {
+pub(super) struct Admitted {
     /// What is asked for.
     pub route: Route,
     /// Who asks.
@@ -37,7 +37,7 @@ pub struct Admitted {
 }
 
 /// The dialect in which a caller at `path` is told of problems, known even where nothing else is.
-pub fn dialect_of(head: Head<'_>) -> Dialect {
+pub(super) fn dialect_of(head: Head<'_>) -> Dialect {
     match Route::of(head.path) {
         Some(Route::Models | Route::Model(_)) if speaks_anthropic(head.headers) => {
             Dialect::Messages
@@ -48,7 +48,7 @@ pub fn dialect_of(head: Head<'_>) -> Dialect {
 }
 
 /// The request's id: the caller's where it keeps to the rule, else a new one.
-pub fn request_id(headers: &HeaderMap) -> String {
+pub(super) fn request_id(headers: &HeaderMap) -> String {
     match header::request_id(headers) {
         Some(id) => id.to_owned(),
         None => format!("req-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
@@ -56,7 +56,7 @@ pub fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// Judges the head of a request.
-pub fn admit(catalog: &Catalog, head: Head<'_>, request_id: &str) -> Result<Admitted, Refusal> {
+pub(super) fn admit(catalog: &Catalog, head: Head<'_>, request_id: &str) -> Result<Admitted, Refusal> {
     // The key comes before the path, so that nobody without one learns what is here.
     let caller = access::authenticate(&catalog.keys, head.headers).map_err(|_| {
         Refusal::new(401, "invalid_api_key", "a valid API key is required").should_retry(false)

@@ -53,7 +53,7 @@ struct Found {
 }
 
 /// Serves one request for an answer, or for the decision alone.
-pub async fn serve(
+pub(super) async fn serve(
     (engine, world): (&Engine, &World),
     admitted: &Admitted,
     body: &Bytes,
@@ -216,7 +216,8 @@ fn decide(
         session_id: known.admitted.session.clone(),
         now,
         wall: clock::wall(),
-        explore: !known.dry_run,
+        // Only a stream teaches how soon a model starts.
+        explore: !known.dry_run && request.stream,
         timings: Timings::default(),
     };
     let prices = engine.prices.load();

@@ -23,7 +23,7 @@ use crate::{
         Dialect,
         answer::{Echo, Terms},
         ir,
-        request::{self, Outgoing, Quirks, Shape},
+        request::{self, Outgoing, Shape},
     },
     engine::{
         Engine, World,
@@ -48,7 +48,7 @@ use crate::{
 };
 
 /// One request on its way through the targets of its plan.
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     /// The engine that serves it.
     pub engine: &'a Engine,
     /// The world that it sees.
@@ -72,7 +72,7 @@ pub struct Job<'a> {
 }
 
 /// An answer that has begun, and who gives it.
-pub struct Begun<'a> {
+pub(super) struct Begun<'a> {
     /// Who answers.
     pub target: &'a Arc<Target>,
     /// The time limits of its model.
@@ -84,7 +84,7 @@ pub struct Begun<'a> {
 }
 
 /// Why no answer began.
-pub enum NotBegun {
+pub(super) enum NotBegun {
     /// The caller is told so.
     Refused(Refusal),
     /// The request ended from outside.
@@ -110,7 +110,7 @@ struct Tried {
 }
 
 /// Tries targets until one begins to answer.
-pub async fn run<'a>(
+pub(super) async fn run<'a>(
     job: &'a Job<'_>,
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
@@ -126,6 +126,7 @@ pub async fn run<'a>(
             Visit::Stop => break,
         }
     }
+    tried.timed_out |= clock::now() >= ledger.deadline();
     Err(NotBegun::Refused(tried.refusal(job)))
 }
 
@@ -144,7 +145,6 @@ async fn visit<'a>(
             return Ok(Visit::Stop);
         }
         if now >= ledger.deadline() {
-            tried.timed_out = true;
             return Ok(Visit::Stop);
         }
         let first_move = repeats == 0 && tried.targets <= 2;
@@ -252,11 +252,14 @@ impl<'a> Job<'a> {
 
     fn outgoing(&self, target: &Target) -> Outgoing {
         let model = self.world.catalog.model(target.model.as_str());
+        // Reasoning that one backend signed is nothing to another.
+        let last = self.session.as_ref().and_then(|session| session.target.as_ref());
         let shape = Shape {
             upstream_id: &target.upstream_id,
             max_output: model.and_then(|model| model.max_output),
             prefill: model.is_some_and(|model| model.prefill),
-            quirks: Quirks::default(),
+            foreign_reasoning: last.is_some_and(|last| *last != target.id),
+            ..Shape::default()
         };
         request::write_request(self.request, self.body, self.dialect(target), &shape)
     }
@@ -339,6 +342,6 @@ impl Tried {
 }
 
 /// The moment at which everything has to be over.
-pub fn deadline(started: Instant, timeouts: &Timeouts) -> Instant {
+pub(super) fn deadline(started: Instant, timeouts: &Timeouts) -> Instant {
     started.checked_add(timeouts.total).unwrap_or(started)
 }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The books of one request.
-pub struct Ledger<'a> {
+pub(super) struct Ledger<'a> {
     engine: &'a Engine,
     world: &'a World,
     started: Instant,
@@ -54,7 +54,7 @@ pub struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     /// Opens the books of a request.
-    pub fn open(engine: &'a Engine, world: &'a World, request_id: &str) -> Self {
+    pub(super) fn open(engine: &'a Engine, world: &'a World, request_id: &str) -> Self {
         let started = clock::now();
         engine.metrics.request_began();
         Self {
@@ -85,39 +85,39 @@ impl<'a> Ledger<'a> {
     }
 
     /// When everything has to be over.
-    pub fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// Who asks.
-    pub fn asked_by(&mut self, key: Option<&KeyName>) {
+    pub(super) fn asked_by(&mut self, key: Option<&KeyName>) {
         self.key = key.cloned();
     }
 
     /// A dry run leaves no trace in the statistics.
-    pub fn leave_out(&mut self) {
+    pub(super) fn leave_out(&mut self) {
         self.counted = false;
     }
 
     /// What was decided.
-    pub fn decided(&mut self, router: Option<&RouterName>, decision: &Arc<Decision>) {
+    pub(super) fn decided(&mut self, router: Option<&RouterName>, decision: &Arc<Decision>) {
         self.router = router.cloned();
         self.decision = Some(Arc::clone(decision));
     }
 
     /// What is known of the request itself.
-    pub fn read(&mut self, streamed: bool, input_tokens: u64) {
+    pub(super) fn read(&mut self, streamed: bool, input_tokens: u64) {
         self.streamed = streamed;
         self.input_tokens = input_tokens;
     }
 
     /// The whole time limit of a model that is asked directly.
-    pub fn limit(&mut self, timeouts: &Timeouts) {
+    pub(super) fn limit(&mut self, timeouts: &Timeouts) {
         self.deadline = attempt::deadline(self.started, timeouts);
     }
 
     /// An attempt at `target` begins.
-    pub fn attempted(&mut self, target: &Arc<Target>) {
+    pub(super) fn attempted(&mut self, target: &Arc<Target>) {
         self.attempts = self.attempts.saturating_add(1);
         self.target = Some(Arc::clone(target));
         if self.overhead.is_none() {
@@ -126,31 +126,31 @@ impl<'a> Ledger<'a> {
     }
 
     /// An attempt failed.
-    pub fn failed(&mut self, possibly_billed: bool) {
+    pub(super) fn failed(&mut self, possibly_billed: bool) {
         self.possibly_billed = self.possibly_billed.saturating_add(u32::from(possibly_billed));
     }
 
     /// The next attempt follows a failure of this cause.
-    pub fn moved_on(&self, cause: Option<Cause>) {
+    pub(super) fn moved_on(&self, cause: Option<Cause>) {
         if let Some(cause) = cause {
             self.engine.metrics.failover(cause);
         }
     }
 
     /// What a translation dropped.
-    pub fn lost(&mut self, losses: Vec<String>) {
+    pub(super) fn lost(&mut self, losses: Vec<String>) {
         self.losses = losses;
     }
 
     /// The first content has come.
-    pub fn answered(&mut self, upstream_request_id: Option<HeaderValue>) {
+    pub(super) fn answered(&mut self, upstream_request_id: Option<HeaderValue>) {
         self.upstream_request_id = upstream_request_id;
         self.first_content = Some(clock::now().saturating_duration_since(self.started));
         self.status = 200;
     }
 
     /// What the answer reported of itself; what it did not is estimated.
-    pub fn used(&mut self, outcome: &Outcome) {
+    pub(super) fn used(&mut self, outcome: &Outcome) {
         self.usage_estimated = outcome.usage.is_none();
         let estimated = || Usage {
             input: self.input_tokens,
@@ -162,14 +162,14 @@ impl<'a> Ledger<'a> {
     }
 
     /// The request is over.
-    pub fn end(&mut self, ended: Ended, status: u16, code: Option<&'static str>) {
+    pub(super) fn end(&mut self, ended: Ended, status: u16, code: Option<&'static str>) {
         self.ended = ended;
         self.status = status;
         self.code = code;
     }
 
     /// The headers that say what happened so far.
-    pub fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(16);
         put(&mut headers, header::REQUEST_ID, &self.request_id);
         if let Some(decision) = &self.decision {
@@ -199,7 +199,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// The headers of a stream.
-    pub fn stream_headers(&self) -> HeaderMap {
+    pub(super) fn stream_headers(&self) -> HeaderMap {
         let mut headers = self.headers();
         headers.insert(
             http::header::CONTENT_TYPE,
@@ -222,7 +222,7 @@ impl<'a> Ledger<'a> {
 
 /// What `usage` costs at `rates`: tokens read from a cache and written to it at their own rates, where those are
 /// known, else as input. Nothing where input or output have no price.
-pub fn usage_cost(rates: &crate::catalog::model::Rates, usage: &Usage) -> Option<Usd> {
+pub(super) fn usage_cost(rates: &crate::catalog::model::Rates, usage: &Usage) -> Option<Usd> {
     let input = rates.input?;
     let output = rates.output?;
     let read = usage.cache_read.min(usage.input);

@@ -51,7 +51,7 @@ struct Named {
 }
 
 /// Answers with everything that the caller may name.
-pub async fn list(
+pub(super) async fn list(
     world: &World,
     admitted: &Admitted,
     exchange: &mut impl Exchange,
@@ -71,7 +71,7 @@ pub async fn list(
 }
 
 /// Answers with one entry. What the caller may not use is not there.
-pub async fn one(
+pub(super) async fn one(
     world: &World,
     admitted: &Admitted,
     name: &str,

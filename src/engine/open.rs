@@ -31,7 +31,7 @@ const HELD: usize = 1 << 20;
 const REFUSAL: usize = 1 << 20;
 
 /// An answer that has begun.
-pub struct Opened {
+pub(super) struct Opened {
     /// The provider's own request id.
     pub upstream_request_id: Option<HeaderValue>,
     /// What there is of the answer.
@@ -39,7 +39,7 @@ pub struct Opened {
 }
 
 /// What there is of an answer that has begun.
-pub enum Answer {
+pub(super) enum Answer {
     /// All of it.
     Whole(Bytes, Outcome),
     /// Its first content, and where the rest comes from.
@@ -47,7 +47,7 @@ pub enum Answer {
 }
 
 /// A stream that has begun to say something.
-pub struct Live {
+pub(super) struct Live {
     /// Where more comes from.
     pub body: Body,
     /// Bytes to frames.
@@ -66,7 +66,7 @@ pub struct Live {
 
 /// Why an attempt brought no answer.
 #[derive(Debug)]
-pub enum Unopened {
+pub(super) enum Unopened {
     /// The target failed; another may do better.
     Failed(Failure),
     /// The caller's own mistake, as the provider tells it.
@@ -82,7 +82,7 @@ impl From<Failure> for Unopened {
 }
 
 /// What an attempt is judged by, besides what comes back.
-pub struct Expectation<'a> {
+pub(super) struct Expectation<'a> {
     /// How the answer is read and written.
     pub terms: Terms<'a>,
     /// Whether a stream was asked for.
@@ -98,7 +98,7 @@ pub struct Expectation<'a> {
 }
 
 /// Judges what `sent` brought, up to the first content.
-pub async fn open(
+pub(super) async fn open(
     sent: Result<http::Response<Body>, SendFault>,
     expectation: &Expectation<'_>,
 ) -> Result<Opened, Unopened> {
@@ -107,8 +107,7 @@ pub async fn open(
     if !head.status.is_success() {
         return Err(refused(head.status, &head.headers, body, expectation).await);
     }
-    let upstream_request_id = header::upstream_request_id(&head.headers)
-        .and_then(|id| HeaderValue::from_str(id).ok());
+    let upstream_request_id = upstream_request_id(&head.headers);
     let answer = match media::of_answer(&head.headers) {
         Media::EventStream if expectation.streamed => hold(body, expectation).await?,
         media @ (Media::Json | Media::EventStream | Media::Other) => {
@@ -116,6 +115,11 @@ pub async fn open(
         }
     };
     Ok(Opened { upstream_request_id, answer })
+}
+
+/// The provider's own request id, for its support desk.
+pub(super) fn upstream_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    header::upstream_request_id(headers).and_then(|id| HeaderValue::from_str(id).ok())
 }
 
 async fn whole(
@@ -183,7 +187,7 @@ async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unope
 impl Live {
     /// Turns bytes that came into what the caller gets; true where content was among them. What goes wrong is kept in
     /// `broken`, behind what came before it.
-    pub fn take(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         self.decoder.push(bytes);
         let mut content = false;
         while self.broken.is_none() && !self.finished {
@@ -198,7 +202,7 @@ impl Live {
 
     /// The provider ended its stream: what was begun without a blank line behind it counts as a frame. True where
     /// content was in that.
-    pub fn end(&mut self) -> bool {
+    pub(super) fn end(&mut self) -> bool {
         let mut content = false;
         if self.broken.is_none() && !self.finished {
             match self.decoder.finish() {
@@ -212,7 +216,7 @@ impl Live {
     }
 
     /// Whether what came is a whole answer; if so the caller is given its end.
-    pub fn conclude(&mut self) -> Result<(), AnswerFault> {
+    pub(super) fn conclude(&mut self) -> Result<(), AnswerFault> {
         if !self.whole {
             self.stream.end(&mut self.held)?;
             self.whole = true;
@@ -239,7 +243,7 @@ impl Live {
 }
 
 /// What no answer at all means for the plan.
-pub fn unsent(fault: &SendFault) -> Failure {
+pub(super) fn unsent(fault: &SendFault) -> Failure {
     tracing::debug!(%fault, "no answer");
     match fault.cause {
         SendCause::Connect
@@ -284,7 +288,8 @@ async fn refused(
     });
     let passed_on = || {
         let body = error::relay(terms.caller, terms.upstream, status, &bytes, expectation.mask);
-        Refusal::passed_on(status, body).retry_after(retry_after)
+        let id = upstream_request_id(headers);
+        Refusal::passed_on(status, body).retry_after(retry_after).known_as(id)
     };
     match failure.next {
         Next::OtherTarget => Unopened::Failed(failure),

@@ -21,6 +21,7 @@ use crate::{
         admit::Admitted,
         exchange::{Exchange, Interrupt},
         ledger::Ledger,
+        open,
         refusal::Refusal,
         send_json,
         trial::{Subject, Trial, Verdict},
@@ -44,7 +45,7 @@ const REFUSAL: usize = 1 << 20;
 
 /// What a request is served with.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// The engine.
     pub engine: &'a Engine,
     /// The world that the request sees.
@@ -72,7 +73,7 @@ impl From<Failure> for Missed {
 
 impl<'a> Context<'a> {
     /// Serves one request.
-    pub async fn serve(
+    pub(super) async fn serve(
         self,
         endpoint: PassThrough,
         body: &Bytes,
@@ -184,7 +185,7 @@ impl<'a> Job<'a, '_> {
             passthrough: admitted.credential.as_ref().filter(|_| callers_own),
             connect_timeout: self.model.timeouts.connect,
         });
-        let (head, body) = sent.await.map_err(|fault| super::open::unsent(&fault))?.into_parts();
+        let (head, body) = sent.await.map_err(|fault| open::unsent(&fault))?.into_parts();
         let deadline = self.deadline();
         if !head.status.is_success() {
             let bytes = body.whole(REFUSAL, deadline).await.unwrap_or_default();
@@ -229,7 +230,9 @@ impl<'a> Job<'a, '_> {
         let mask = |text: &str| upstream::mask(text, &secrets);
         let dialect = self.endpoint.dialect();
         let body = error::relay(dialect, dialect, status, bytes, &mask);
-        Missed::PassOn(Refusal::passed_on(status, body).retry_after(retry_after))
+        let id = open::upstream_request_id(headers);
+        let refusal = Refusal::passed_on(status, body).retry_after(retry_after);
+        Missed::PassOn(refusal.known_as(id))
     }
 
     async fn pass(

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use crate::{dialect::error::Problem, engine::exchange::BodyFault};
 
 /// A request that ends without an answer.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// What the body says.
     pub body: RefusalBody,
     /// After which time another try may help.
@@ -17,11 +18,13 @@ pub struct Refusal {
     pub should_retry: Option<bool>,
     /// The methods that would be allowed, for a 405.
     pub allow: Option<&'static str>,
+    /// The provider's own id of the request that it refused.
+    pub upstream_request_id: Option<HeaderValue>,
 }
 
 /// The body of a refusal.
 #[derive(Debug)]
-pub enum RefusalBody {
+pub(crate) enum RefusalBody {
     /// Our own words, rendered in the caller's dialect.
     Ours(Problem),
     /// A provider's words, already in the caller's dialect.
@@ -35,46 +38,55 @@ pub enum RefusalBody {
 
 impl Refusal {
     /// A problem in our own words.
-    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self::of(Problem { status, code, message: message.into() })
     }
 
     /// A problem in our own words.
-    pub fn of(problem: Problem) -> Self {
+    pub(crate) fn of(problem: Problem) -> Self {
         Self {
             body: RefusalBody::Ours(problem),
             retry_after: None,
             should_retry: None,
             allow: None,
+            upstream_request_id: None,
         }
     }
 
     /// A provider's own refusal, passed on once.
-    pub fn passed_on(status: u16, body: Bytes) -> Self {
+    pub(crate) fn passed_on(status: u16, body: Bytes) -> Self {
         Self {
             body: RefusalBody::Theirs { status, body },
             retry_after: None,
             should_retry: None,
             allow: None,
+            upstream_request_id: None,
         }
     }
 
     /// Says after which time another try may help.
     #[must_use]
-    pub fn retry_after(mut self, after: Option<Duration>) -> Self {
+    pub(crate) fn retry_after(mut self, after: Option<Duration>) -> Self {
         self.retry_after = after;
+        self
+    }
+
+    /// Says under which id the provider knows the request.
+    #[must_use]
+    pub(crate) fn known_as(mut self, id: Option<HeaderValue>) -> Self {
+        self.upstream_request_id = id;
         self
     }
 
     /// Says whether SDKs should try again by themselves.
     #[must_use]
-    pub fn should_retry(mut self, retry: bool) -> Self {
+    pub(crate) fn should_retry(mut self, retry: bool) -> Self {
         self.should_retry = Some(retry);
         self
     }
 
     /// The status that the caller gets.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match &self.body {
             RefusalBody::Ours(problem) => problem.status,
             RefusalBody::Theirs { status, .. } => *status,
@@ -82,7 +94,7 @@ impl Refusal {
     }
 
     /// The code in the log: ours, or `provider` where a provider's words are passed on.
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match &self.body {
             RefusalBody::Ours(problem) => problem.code,
             RefusalBody::Theirs { .. } => "provider",
@@ -90,7 +102,7 @@ impl Refusal {
     }
 
     /// A method that this path does not have.
-    pub fn method(allow: &'static str) -> Self {
+    pub(crate) fn method(allow: &'static str) -> Self {
         let mut refusal =
             Self::new(405, "method_not_allowed", format!("this path takes {allow} only"));
         refusal.allow = Some(allow);
@@ -98,13 +110,13 @@ impl Refusal {
     }
 
     /// A model or router that is not there; `name` is what the caller wrote.
-    pub fn not_found(name: &str) -> Self {
+    pub(crate) fn not_found(name: &str) -> Self {
         let shown: String = name.chars().take(100).collect();
         Self::new(404, "model_not_found", format!("no model or router is named {shown:?}"))
     }
 
     /// A target that is busy, for as long as another try would be pointless.
-    pub fn overloaded(message: &str) -> Self {
+    pub(crate) fn overloaded(message: &str) -> Self {
         Self::new(503, "overloaded", message).retry_after(Some(Duration::from_secs(1)))
     }
 }

@@ -33,7 +33,7 @@ const MAX_STREAM: u64 = 256 << 20;
 
 /// How a stream ended.
 #[derive(Debug)]
-pub enum Ending {
+pub(super) enum Ending {
     /// Whole.
     Complete,
     /// The provider's side broke; the caller was told.
@@ -44,7 +44,7 @@ pub enum Ending {
 
 /// How a provider's side broke.
 #[derive(Debug)]
-pub struct Broken {
+pub(super) struct Broken {
     /// What is recorded.
     pub text: String,
     /// Whether it was silence.
@@ -53,7 +53,7 @@ pub struct Broken {
 
 /// Time limits of a stream.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(super) struct Patience {
     /// The longest time without content.
     pub between_tokens: Duration,
     /// When everything has to be over.
@@ -68,7 +68,7 @@ enum Piece {
 }
 
 /// Relays a stream that has begun; the head of the answer is sent already.
-pub async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Patience) -> Ending {
+pub(super) async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Patience) -> Ending {
     let mut last_content = clock::now();
     let mut last_write = last_content;
     let mut received = 0_u64;
@@ -84,6 +84,9 @@ pub async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Pati
         }
         if live.finished {
             return finish(live, exchange).await;
+        }
+        if let Some(broken) = out_of_patience(last_content, patience) {
+            return tell(live, exchange, broken).await;
         }
         let until_quiet = quiet_at(last_content, last_write, patience);
         let piece = tokio::select! {
@@ -108,12 +111,10 @@ pub async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Pati
                 let broken = Broken { text, timed_out: false };
                 return tell(live, exchange, broken).await;
             }
-            Piece::Quiet => {
-                if let Some(broken) = out_of_patience(last_content, patience) {
-                    return tell(live, exchange, broken).await;
-                }
+            Piece::Quiet if clock::now().duration_since(last_write) >= HEARTBEAT => {
                 live.held.extend_from_slice(b": ping\n\n");
             }
+            Piece::Quiet => {}
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// One attempt under way.
-pub struct Trial<'a> {
+pub(super) struct Trial<'a> {
     engine: &'a Engine,
     target: &'a Arc<Target>,
     permit: Option<Permit>,
@@ -34,7 +34,7 @@ pub struct Trial<'a> {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It answered.
     Answered,
     /// It failed.
@@ -47,7 +47,7 @@ pub enum Verdict {
 
 /// What a trial is about, for the statistics.
 #[derive(Debug, Clone, Default)]
-pub struct Subject {
+pub(super) struct Subject {
     /// The task that had matched.
     pub task: Option<TaskName>,
     /// Whether a stream was asked for.
@@ -62,7 +62,7 @@ pub struct Subject {
 
 impl<'a> Trial<'a> {
     /// Begins an attempt, unless the target has become unavailable since the plan was made.
-    pub fn begin(engine: &'a Engine, target: &'a Arc<Target>, subject: Subject) -> Option<Self> {
+    pub(super) fn begin(engine: &'a Engine, target: &'a Arc<Target>, subject: Subject) -> Option<Self> {
         let began = clock::now();
         let permit = engine.health.admit(&target.id, began)?;
         let permit = Some(permit);
@@ -70,7 +70,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The first content has come.
-    pub fn content_began(&mut self) {
+    pub(super) fn content_began(&mut self) {
         let now = clock::now();
         if let Some(permit) = &mut self.permit {
             permit.answered(now);
@@ -79,12 +79,12 @@ impl<'a> Trial<'a> {
     }
 
     /// What the answer reported of itself.
-    pub fn learned(&mut self, outcome: &Outcome) {
+    pub(super) fn learned(&mut self, outcome: &Outcome) {
         self.usage = outcome.usage.clone();
     }
 
     /// The attempt brought no answer.
-    pub fn unopened(&mut self, unopened: &Unopened) {
+    pub(super) fn unopened(&mut self, unopened: &Unopened) {
         self.end(match unopened {
             Unopened::Failed(failure) => Verdict::Failed(*failure),
             Unopened::PassOn(_) | Unopened::TooLong(_) => Verdict::Rejected,
@@ -92,7 +92,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Ends the attempt; only the first word counts.
-    pub fn end(&mut self, verdict: Verdict) {
+    pub(super) fn end(&mut self, verdict: Verdict) {
         let Some(permit) = self.permit.take() else { return };
         let now = clock::now();
         let (metric, sample) = match verdict {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What was found out about a routed request.
-pub struct Understood {
+pub(super) struct Understood {
     /// What is known of its task.
     pub reading: Reading,
     /// Under which key this conversation is remembered.
@@ -36,7 +36,7 @@ pub struct Understood {
 }
 
 /// Reads a routed request.
-pub async fn understand(
+pub(super) async fn understand(
     (engine, world): (&Engine, &World),
     router: &Arc<Router>,
     request: &ir::Request<'_>,

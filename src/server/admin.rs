@@ -117,6 +117,10 @@ impl Site for Admin {
         0
     }
 
+    fn outlives_drain(&self) -> bool {
+        true
+    }
+
     fn panicked(&self) {
         self.engine.note_panic();
     }

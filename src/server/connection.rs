@@ -55,6 +55,9 @@ pub trait Site: Send + Sync + 'static {
     /// The most bytes of bodies at once.
     fn memory_limit(&self) -> u64;
 
+    /// Whether callers are served while the process is on its way out.
+    fn outlives_drain(&self) -> bool;
+
     /// Takes note of a panic while a request was answered.
     fn panicked(&self);
 }
@@ -110,7 +113,7 @@ impl<S: Site> ServerApp for Connections<S> {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
-        if self.requests.drain.is_draining() {
+        if self.requests.closes() {
             return None;
         }
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
@@ -157,6 +160,11 @@ impl<S: Site> HttpServerApp for Requests<S> {
 }
 
 impl<S: Site> Requests<S> {
+    /// Whether connections close after the request that they carry.
+    fn closes(&self) -> bool {
+        self.drain.is_draining() && !self.site.outlives_drain()
+    }
+
     /// Serves one request; the session is given back where its answer is complete.
     async fn serve(&self, mut session: ServerSession) -> Option<ServerSession> {
         match timeout(HEAD, session.read_request()).await {
@@ -172,10 +180,10 @@ impl<S: Site> Requests<S> {
         if let Err(refused) = framing::check(&session) {
             return refuse(session, refused).await;
         }
-        let _open = self.drain.enter();
+        let _open = (!self.site.outlives_drain()).then(|| self.drain.enter());
         let limit = self.site.memory_limit();
         let mut session = Session::new(session, &self.memory, limit, self.drain.cut());
-        if self.drain.is_draining() {
+        if self.closes() {
             session.close_after();
         }
         let answered = AssertUnwindSafe(self.site.serve(&mut session)).catch_unwind();

@@ -8,6 +8,7 @@
 use http::{
     HeaderMap, StatusCode, Version,
     header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
+    uri::Authority,
 };
 use pingora::protocols::http::ServerSession;
 
@@ -64,10 +65,23 @@ fn check_values(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refused> {
-    if version == Version::HTTP_11 && headers.get(HOST).is_none_or(|host| host.is_empty()) {
-        return refuse(StatusCode::BAD_REQUEST, "the Host header is missing");
+    let host = headers.get(HOST).filter(|host| !host.is_empty());
+    match host.map(|host| is_authority(host.as_bytes())) {
+        Some(true) => Ok(()),
+        Some(false) => refuse(StatusCode::BAD_REQUEST, "the Host header is malformed"),
+        None if version == Version::HTTP_11 => {
+            refuse(StatusCode::BAD_REQUEST, "the Host header is missing")
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// A host and perhaps a port: no user, no path, no space.
+fn is_authority(host: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"/@?#\\<>\"{}|^`".contains(byte);
+    let Ok(authority) = Authority::try_from(host) else { return false };
+    let port = authority.as_str().rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    host.iter().all(plain) && port.is_none_or(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 fn check_coding(headers: &HeaderMap) -> Result<(), Refused> {
@@ -151,6 +165,16 @@ mod tests {
         assert_eq!(length(twice), Some(400));
         let raw = b"POST / HTTP/1.1\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(status_of(check_length(raw, true)), Some(400));
+    }
+
+    #[test]
+    fn a_host_is_a_name_and_perhaps_a_port() {
+        for good in ["a", "a:80", "a.b:65535", "[::1]", "[::1]:80", "127.0.0.1:8080"] {
+            assert!(is_authority(good.as_bytes()), "{good}");
+        }
+        for bad in ["a/b", "u@a", "a b", "a:99999", "a:x", "a?b", "a:"] {
+            assert!(!is_authority(bad.as_bytes()), "{bad}");
+        }
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl Reload {
         let watch = Watch::new(watched, requests);
         let serve = async {
             while asked.recv().await.is_some() {
-                watch.follow(self.once().await);
+                if let Some(watched) = self.once().await {
+                    watch.follow(watched);
+                }
             }
         };
         tokio::select! {
@@ -49,7 +51,7 @@ impl Reload {
     }
 
     /// Reloads once; what was read is given back, whether it serves now or not.
-    async fn once(&self) -> Watched {
+    async fn once(&self) -> Option<Watched> {
         let world = self.engine.world();
         let (path, options) = (self.path.clone(), self.options.clone());
         let running = Arc::clone(&world);
@@ -60,11 +62,11 @@ impl Reload {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(refused)) => {
                 self.refuse(&refused.to_string());
-                return refused.watched;
+                return Some(refused.watched);
             }
             Err(_) => {
                 self.refuse("the configuration could not be read");
-                return Watched::default();
+                return None;
             }
         };
         for warning in &loaded.warnings {
@@ -77,7 +79,7 @@ impl Reload {
             }
             Err(fault) => self.refuse(&fault.to_string()),
         }
-        loaded.watched
+        Some(loaded.watched)
     }
 
     fn refuse(&self, report: &str) {

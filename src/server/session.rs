@@ -27,6 +27,8 @@ pub struct Session {
     reservation: Reservation,
     cut: watch::Receiver<bool>,
     state: State,
+    /// Whether the body was not framed as HTTP demands: what follows it on the connection is nobody's request.
+    unframed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Session {
     ) -> Self {
         inner.set_write_timeout(Some(WRITE_TIMEOUT));
         let reservation = Reservation::new(Arc::clone(memory), memory_limit);
-        Self { inner, reservation, cut, state: State::Waiting }
+        Self { inner, reservation, cut, state: State::Waiting, unframed: false }
     }
 
     /// The connection closes after this answer.
@@ -57,6 +59,10 @@ impl Session {
     /// The session itself where its answer is complete; `None` where the connection has to be cut.
     pub async fn into_finished(mut self) -> Option<ServerSession> {
         if self.state != State::Finished {
+            return None;
+        }
+        if self.unframed {
+            self.inner.shutdown().await;
             return None;
         }
         if !self.inner.is_http2() && !self.inner.is_body_done() {
@@ -73,7 +79,9 @@ impl Exchange for Session {
     }
 
     async fn body(&mut self, limits: BodyLimits) -> Result<Bytes, BodyFault> {
-        body::read(&mut self.inner, &mut self.reservation, limits).await
+        let body = body::read(&mut self.inner, &mut self.reservation, limits).await;
+        self.unframed = body == Err(BodyFault::Broken);
+        body
     }
 
     async fn interrupted(&mut self) -> Interrupt {
@@ -89,7 +97,7 @@ impl Exchange for Session {
         headers: HeaderMap,
         length: Option<usize>,
     ) -> Result<(), Gone> {
-        if !self.inner.is_http2() && !self.inner.is_body_done() {
+        if self.unframed || (!self.inner.is_http2() && !self.inner.is_body_done()) {
             // The rest of the body would be read as the next request.
             self.inner.set_keepalive(None);
         }

@@ -32,6 +32,10 @@ impl Site for DataPlane {
         self.engine.limits().memory
     }
 
+    fn outlives_drain(&self) -> bool {
+        false
+    }
+
     fn panicked(&self) {
         self.engine.note_panic();
     }

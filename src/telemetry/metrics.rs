@@ -304,11 +304,12 @@ mod tests {
     use super::*;
     use crate::{
         catalog::{
-            model::{Features, Modalities, Model, Pricing},
+            model::{Features, Model, Pricing},
             provider::{Api, Auth, Provider},
             router::{Policy, Prefer, Router, Task},
             settings::{Failover, Settings, Timeouts},
         },
+        dialect::modality::Modalities,
         ids::{ModelId, ProviderId},
     };
 

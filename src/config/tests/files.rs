@@ -88,8 +88,8 @@ fn a_secret_that_cannot_be_used_is_named_and_never_shown() {
             "what it refers to holds a space, a line break or a character that no header carries",
         ),
         ("env:sk-canary", "env: must be followed by the name of an environment variable"),
-        ("file:absent.key", "the file does not exist"),
-        ("file:empty.key", "the file is empty"),
+        ("file:absent.key", "the file absent.key does not exist"),
+        ("file:empty.key", "the file empty.key is empty"),
         (
             "file:lines.key",
             "what it refers to holds a space, a line break or a character that no header carries",
@@ -152,7 +152,7 @@ fn tls_needs_a_pair_that_serves() {
     folder.write("cert.pem", one.cert.pem());
     let tls = "tls: {cert: file:cert.pem, key: file:key.pem}\n";
     folder.write("pointsman.yaml", format!("{MINIMAL}{tls}"));
-    assert_eq!(folder.said(&READING), ["pointsman.yaml:5:33: tls.key: the file does not exist"]);
+    assert_eq!(folder.said(&READING), ["pointsman.yaml:5:33: tls.key: the file key.pem does not exist"]);
     folder.write("key.pem", "canary");
     assert_eq!(folder.said(&READING), ["pointsman.yaml:5:6: tls: `key` holds no PEM private key"]);
     folder.write("key.pem", one.signing_key.serialize_pem());
