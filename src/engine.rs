@@ -294,7 +294,7 @@ async fn refuse(
         headers.insert(header::SHOULD_RETRY, value);
     }
     if let Some(id) = &refusal.upstream_request_id {
-        headers.insert(header::UPSTREAM_REQUEST_ID, id.clone());
+        headers.insert(header::UPSTREAM_REQUEST_ID, HeaderValue::clone(id));
     }
     if let Some(allow) = refusal.allow {
         headers.insert(ALLOW, HeaderValue::from_static(allow));

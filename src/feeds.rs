@@ -69,10 +69,10 @@ pub async fn latencies(source: &LatencySource) -> Result<Vec<(ModelId, Duration)
         .map_err(|error| FeedFault::Prometheus(error.to_string()))?;
     let request = client.get(url);
     let bytes = fetch::fetch(request, source.allow_private, MAX_PRIORS).await?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| FeedFault::Prometheus(error.to_string()))?;
-    let answer: PrometheusAnswer = serde_json::from_str(text)
-        .map_err(|error| FeedFault::Prometheus(error.to_string()))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|error| FeedFault::Prometheus(error.to_string()))?;
+    let answer: PrometheusAnswer =
+        serde_json::from_str(text).map_err(|error| FeedFault::Prometheus(error.to_string()))?;
     Ok(answer.data.result.iter().filter_map(|sample| prior(sample, &source.label)).collect())
 }
 

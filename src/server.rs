@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// Longer than any drain: the main thread's return ends the process, not Pingora's own wait.
-const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+const GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Where a new process finds the listeners of the old one, unless `upgrade_socket` says otherwise.
 const UPGRADE_SOCKET: &str = "/tmp/pointsman-upgrade.sock";

@@ -49,18 +49,27 @@ struct Line {
     text: Option<String>,
     messages: Option<Vec<Said>>,
     conversation: Option<Vec<Said>>,
-    #[serde(default, deserialize_with = "present")]
-    task: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    label: Option<Option<String>>,
+    #[serde(default, deserialize_with = "label")]
+    task: Option<Label>,
+    #[serde(default, deserialize_with = "label")]
+    label: Option<Label>,
     router: Option<Inline>,
 }
 
+/// What a line says is right: a task, or none of them.
+#[derive(Clone, Deserialize)]
+#[serde(from = "Option<String>")]
+struct Label(Option<String>);
+
+impl From<Option<String>> for Label {
+    fn from(name: Option<String>) -> Self {
+        Self(name.filter(|name| name != "none"))
+    }
+}
+
 /// A field that is there, be it null.
-fn present<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+fn label<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Label>, D::Error> {
+    Label::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -185,8 +194,7 @@ async fn judge(
     router: &Arc<Router>,
     line: &Line,
 ) -> anyhow::Result<Judged> {
-    let label = line.task.clone().or_else(|| line.label.clone()).flatten();
-    let expected = label.filter(|label| label != "none");
+    let expected = line.task.clone().or_else(|| line.label.clone()).and_then(|label| label.0);
     let names: Vec<&str> = router.policies.iter().map(|p| p.task.name.as_str()).collect();
     if let Some(label) = &expected
         && !names.contains(&label.as_str())
@@ -204,12 +212,7 @@ async fn judge(
     Ok(judged(expected, &names, &verdict, router.threshold.unwrap_or(verdict.threshold)))
 }
 
-fn judged(
-    expected: Option<String>,
-    names: &[&str],
-    verdict: &Verdict,
-    threshold: f64,
-) -> Judged {
+fn judged(expected: Option<String>, names: &[&str], verdict: &Verdict, threshold: f64) -> Judged {
     let name = |index: usize| names.get(index).map(|name| (*name).to_owned());
     let got = classify::matched(verdict, threshold).and_then(name);
     let most = verdict
@@ -332,10 +335,9 @@ fn write_threshold(out: &mut String, judged: &[Judged]) {
         judged.iter().filter(right).count()
     };
     let steps = (0..100_u32).map(|step| f64::from(step) / 100.0);
-    let best = steps.map(|threshold| (right_at(threshold), threshold)).fold(
-        (0, 0.0),
-        |best, next| if next.0 > best.0 { next } else { best },
-    );
+    let best = steps
+        .map(|threshold| (right_at(threshold), threshold))
+        .fold((0, 0.0), |best, next| if next.0 > best.0 { next } else { best });
     let accuracy = percent(best.0, judged.len());
     let _ = writeln!(out, "threshold     {:.2} would give {accuracy:.1} %", best.1);
 }

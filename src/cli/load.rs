@@ -14,11 +14,12 @@ use crate::{
     cli::Failure,
     config::{self, LoadOptions, Loaded, Refused},
     engine::World,
+    ids::RouterName,
     server::reload,
 };
 
 /// As good as forever: commands wait for the classifier however long it takes.
-const PATIENT: Duration = Duration::from_secs(24 * 3600);
+const PATIENT: Duration = Duration::from_hours(24);
 
 /// Loads as `serve` and `check` do: a secret that is missing is a mistake.
 pub(super) fn with_secrets(path: &Path) -> Result<Loaded, Failure> {
@@ -77,7 +78,7 @@ fn warn(warnings: &[config::fault::Fault]) {
 pub(super) fn router(catalog: &Catalog, name: &str) -> Result<Arc<Router>, Failure> {
     let router = catalog.router(name).map(Arc::clone);
     Ok(router.ok_or_else(|| {
-        let known: Vec<&str> = catalog.routers.keys().map(|name| name.as_str()).collect();
+        let known: Vec<&str> = catalog.routers.keys().map(RouterName::as_str).collect();
         anyhow!("no router is named {name:?}; there are: {}", known.join(", "))
     })?)
 }

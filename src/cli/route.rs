@@ -20,11 +20,10 @@ const MAX_TEXT: u64 = 16 << 20;
 pub(super) fn run(config: &Path, router: &str, text: Option<&str>) -> Result<(), Failure> {
     let text = match text {
         Some(text) if text != "-" => text.to_owned(),
-        Some(_) => read()?,
         None if io::stdin().is_terminal() => {
             return Err(Failure::Usage("no TEXT; give it, or - for standard input".to_owned()));
         }
-        None => read()?,
+        Some(_) | None => read()?,
     };
     let loaded = load::without_secrets(config)?;
     load::router(&loaded.catalog, router)?;

@@ -34,11 +34,7 @@ pub(super) fn run(config: &Path, upgrade: bool) -> Result<(), Failure> {
 }
 
 /// What is served: the addresses are those of the catalog.
-pub(super) fn setup(
-    world: crate::engine::World,
-    reload: watch::Requests,
-    upgrade: bool,
-) -> Setup {
+pub(super) fn setup(world: crate::engine::World, reload: watch::Requests, upgrade: bool) -> Setup {
     let settings = &world.catalog.settings;
     let (listen, admin) = (settings.listen, settings.admin);
     let (tls, upgrade_socket) = (settings.tls.clone(), settings.upgrade_socket.clone());

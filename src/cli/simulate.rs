@@ -1,6 +1,7 @@
 //! `pointsman simulate`: one simulated provider for each configured one.
 
 use std::{
+    fmt::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
 };
@@ -26,7 +27,7 @@ pub(super) fn run(config: &Path, listen: Option<SocketAddr>) -> Result<(), Failu
     let width = running.iter().map(|provider| provider.name().len()).max().unwrap_or(0);
     let mut lines = String::from("simulated providers (no real model answers here):\n");
     for provider in &running {
-        lines.push_str(&format!("  {:<width$}  {}\n", provider.name(), provider.base_url()));
+        let _ = writeln!(lines, "  {:<width$}  {}", provider.name(), provider.base_url());
     }
     print(&lines)?;
     load::runtime()?.block_on(until_stopped())?;

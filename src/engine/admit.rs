@@ -56,7 +56,11 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// Judges the head of a request.
-pub(super) fn admit(catalog: &Catalog, head: Head<'_>, request_id: &str) -> Result<Admitted, Refusal> {
+pub(super) fn admit(
+    catalog: &Catalog,
+    head: Head<'_>,
+    request_id: &str,
+) -> Result<Admitted, Refusal> {
     // The key comes before the path, so that nobody without one learns what is here.
     let caller = access::authenticate(&catalog.keys, head.headers).map_err(|_| {
         Refusal::new(401, "invalid_api_key", "a valid API key is required").should_retry(false)
@@ -69,7 +73,7 @@ pub(super) fn admit(catalog: &Catalog, head: Head<'_>, request_id: &str) -> Resu
         return Err(Refusal::method(if post { "POST" } else { "GET" }));
     }
     if *head.method == http::Method::POST {
-        media::check_request(head.headers).map_err(|fault| unsupported(&fault))?;
+        media::check_request(head.headers).map_err(unsupported)?;
     }
     let mut forwarded = HeaderMap::new();
     for dialect in [Dialect::Chat, Dialect::Messages] {
@@ -108,6 +112,6 @@ fn session(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     if only && named { Ok(Some(text.to_owned())) } else { Err(fault()) }
 }
 
-fn unsupported(fault: &UnsupportedMedia) -> Refusal {
+fn unsupported(fault: UnsupportedMedia) -> Refusal {
     Refusal::new(415, "unsupported_media_type", fault.to_string())
 }

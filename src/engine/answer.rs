@@ -73,7 +73,7 @@ pub(super) async fn serve(
     let wanted = want(world, admitted, &request.model)?;
     let read = clock::now().saturating_duration_since(began);
 
-    let found = find(engine, world, &wanted, &request, admitted, exchange).await?;
+    let found = find((engine, world), &wanted, &request, admitted, exchange).await?;
     let began = clock::now();
     let known = Known { request: &request, admitted, input_tokens, dry_run };
     let mut decision = decide(engine, world, &wanted, &found, &known);
@@ -115,14 +115,16 @@ pub(super) async fn serve(
 }
 
 fn want(world: &World, admitted: &Admitted, name: &str) -> Result<Wanted, Refusal> {
-    let denied = |what: &str| {
-        Refusal::new(403, "not_allowed", format!("this key may not use that {what}"))
-    };
+    let denied =
+        |what: &str| Refusal::new(403, "not_allowed", format!("this key may not use that {what}"));
     if let Some(router_name) = name.strip_prefix(ROUTER) {
-        let router =
-            world.catalog.router(router_name).ok_or_else(|| Refusal::not_found(name))?;
+        let router = world.catalog.router(router_name).ok_or_else(|| Refusal::not_found(name))?;
         let allowed = admitted.caller.may_use_router(&router.name);
-        return if allowed { Ok(Wanted::Router(Arc::clone(router))) } else { Err(denied("router")) };
+        return if allowed {
+            Ok(Wanted::Router(Arc::clone(router)))
+        } else {
+            Err(denied("router"))
+        };
     }
     let model = world.catalog.model(name).ok_or_else(|| Refusal::not_found(name))?;
     let allowed = admitted.caller.may_name_model(&model.id);
@@ -139,8 +141,7 @@ impl Wanted {
 }
 
 async fn find(
-    engine: &Engine,
-    world: &World,
+    (engine, world): (&Engine, &World),
     wanted: &Wanted,
     request: &ir::Request<'_>,
     admitted: &Admitted,
@@ -239,11 +240,7 @@ async fn explain(
 /// What is tried after a failure. A response id belongs to the endpoint that issued it: a request that goes on from
 /// one tries only that endpoint, or, where this process does not know the id, the first of the plan that speaks
 /// Responses.
-fn failover(
-    world: &World,
-    wanted: &Wanted,
-    request: &ir::Request<'_>,
-) -> Failover {
+fn failover(world: &World, wanted: &Wanted, request: &ir::Request<'_>) -> Failover {
     let failover = match wanted {
         Wanted::Router(router) => router.failover,
         Wanted::Model(_) => world.catalog.settings.failover,

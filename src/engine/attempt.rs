@@ -36,12 +36,7 @@ use crate::{
     },
     http::header,
     rank::session::SessionCache,
-    resilience::{
-        backoff,
-        budget::Repeat,
-        exhausted::Ended,
-        failure::Failure,
-    },
+    resilience::{backoff, budget::Repeat, exhausted::Ended, failure::Failure},
     route::Decision,
     telemetry::clock,
     upstream::{self, Call},
@@ -229,7 +224,7 @@ async fn once<'a>(
     })
 }
 
-impl<'a> Job<'a> {
+impl Job<'_> {
     fn timeouts(&self, target: &Target) -> Timeouts {
         let model = self.world.catalog.model(target.model.as_str());
         model.map_or(self.world.catalog.settings.timeouts, |model| model.timeouts)

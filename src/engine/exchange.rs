@@ -66,10 +66,8 @@ pub trait Exchange: Send {
     fn head(&self) -> Head<'_>;
 
     /// Reads the whole body.
-    fn body(
-        &mut self,
-        limits: BodyLimits,
-    ) -> impl Future<Output = Result<Bytes, BodyFault>> + Send;
+    fn body(&mut self, limits: BodyLimits)
+    -> impl Future<Output = Result<Bytes, BodyFault>> + Send;
 
     /// Ends when the request has to end early, else never. May be dropped and called again.
     fn interrupted(&mut self) -> impl Future<Output = Interrupt> + Send;

@@ -158,7 +158,7 @@ impl<'a> Ledger<'a> {
             output: outcome.content_bytes.div_ceil(4),
             ..Usage::default()
         };
-        self.usage = Some(outcome.usage.clone().unwrap_or_else(estimated));
+        self.usage = Some(outcome.usage.unwrap_or_else(estimated));
     }
 
     /// The request is over.
@@ -272,9 +272,9 @@ impl Drop for Ledger<'_> {
             task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
             reason: decision.map(|decision| decision.reason),
             confidence: decision.and_then(|decision| decision.confidence),
-            decision: decision.filter(|_| UsageEvent::is_recorded()).and_then(|decision| {
-                serde_json::to_string(&decision.explanation()).ok()
-            }),
+            decision: decision
+                .filter(|_| UsageEvent::is_recorded())
+                .and_then(|decision| serde_json::to_string(&decision.explanation()).ok()),
             target: self.target.as_deref(),
             attempts: self.attempts,
             possibly_billed: self.possibly_billed,

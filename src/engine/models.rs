@@ -80,8 +80,7 @@ pub(super) async fn one(
 ) -> Result<(), Stop> {
     let named = usable(world, admitted).into_iter().find(|named| named.id == name);
     let named = named.ok_or_else(|| Refusal::not_found(name))?;
-    let body =
-        if admitted.anthropic { json(&named.anthropic()) } else { json(&named.openai()) };
+    let body = if admitted.anthropic { json(&named.anthropic()) } else { json(&named.openai()) };
     send(exchange, ledger, body).await
 }
 
@@ -103,17 +102,16 @@ fn usable(world: &World, admitted: &Admitted) -> Vec<Named> {
         .keys()
         .filter(|name| admitted.caller.may_use_router(name))
         .map(|name| Named { id: format!("router:{name}"), owner: "pointsman".to_owned() });
-    let models = catalog
-        .models
-        .values()
-        .filter(|model| admitted.caller.may_name_model(&model.id))
-        .map(|model| Named {
-            id: model.id.to_string(),
-            owner: model
-                .targets
-                .first()
-                .map_or_else(String::new, |target| target.provider.id.to_string()),
-        });
+    let models =
+        catalog.models.values().filter(|model| admitted.caller.may_name_model(&model.id)).map(
+            |model| Named {
+                id: model.id.to_string(),
+                owner: model
+                    .targets
+                    .first()
+                    .map_or_else(String::new, |target| target.provider.id.to_string()),
+            },
+        );
     routers.chain(models).collect()
 }
 

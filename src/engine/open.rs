@@ -194,7 +194,7 @@ impl Live {
             match self.decoder.next() {
                 Ok(Some(frame)) => content |= self.accept(&frame),
                 Ok(None) => break,
-                Err(oversized) => self.oversized(&oversized),
+                Err(oversized) => self.oversized(oversized),
             }
         }
         content
@@ -208,7 +208,7 @@ impl Live {
             match self.decoder.finish() {
                 Ok(Some(frame)) => content = self.accept(&frame),
                 Ok(None) => {}
-                Err(oversized) => self.oversized(&oversized),
+                Err(oversized) => self.oversized(oversized),
             }
         }
         self.finished = true;
@@ -237,7 +237,7 @@ impl Live {
         }
     }
 
-    fn oversized(&mut self, oversized: &Oversized) {
+    fn oversized(&mut self, oversized: Oversized) {
         self.broken = Some(AnswerFault::Malformed(oversized.to_string()));
     }
 }

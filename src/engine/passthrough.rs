@@ -71,7 +71,7 @@ impl From<Failure> for Missed {
     }
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// Serves one request.
     pub(super) async fn serve(
         self,
@@ -129,7 +129,7 @@ struct Job<'a, 'b> {
     model: &'a Arc<Model>,
 }
 
-impl<'a> Job<'a, '_> {
+impl Job<'_, '_> {
     async fn run(
         &self,
         targets: &[Arc<Target>],
@@ -247,8 +247,7 @@ impl<'a> Job<'a, '_> {
             Came::Json(bytes) => send_json(exchange, 200, ledger.headers(), bytes).await?,
             Came::Stream(kind, body) => {
                 let events = kind.to_str().is_ok_and(|kind| kind.starts_with("text/event-stream"));
-                let mut headers =
-                    if events { ledger.stream_headers() } else { ledger.headers() };
+                let mut headers = if events { ledger.stream_headers() } else { ledger.headers() };
                 headers.insert(CONTENT_TYPE, kind);
                 let started = exchange.start(StatusCode::OK, headers, None).await;
                 started.map_err(|_| Interrupt::CallerGone)?;

@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
     /// The methods that would be allowed, for a 405.
     pub allow: Option<&'static str>,
     /// The provider's own id of the request that it refused.
-    pub upstream_request_id: Option<HeaderValue>,
+    pub upstream_request_id: Option<Box<HeaderValue>>,
 }
 
 /// The body of a refusal.
@@ -74,7 +74,7 @@ impl Refusal {
     /// Says under which id the provider knows the request.
     #[must_use]
     pub(crate) fn known_as(mut self, id: Option<HeaderValue>) -> Self {
-        self.upstream_request_id = id;
+        self.upstream_request_id = id.map(Box::new);
         self
     }
 

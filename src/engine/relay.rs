@@ -67,77 +67,111 @@ enum Piece {
     Quiet,
 }
 
+/// What a step of a relay came to.
+enum Step {
+    GoOn,
+    Over,
+    Broken(Broken),
+    Interrupted(Interrupt),
+}
+
+/// Where a relay stands in time and size.
+struct Pace {
+    patience: Patience,
+    last_content: Instant,
+    last_write: Instant,
+    received: u64,
+}
+
 /// Relays a stream that has begun; the head of the answer is sent already.
-pub(super) async fn relay(live: &mut Live, exchange: &mut impl Exchange, patience: Patience) -> Ending {
-    let mut last_content = clock::now();
-    let mut last_write = last_content;
-    let mut received = 0_u64;
+pub(super) async fn relay(
+    live: &mut Live,
+    exchange: &mut impl Exchange,
+    patience: Patience,
+) -> Ending {
+    let now = clock::now();
+    let mut pace = Pace { patience, last_content: now, last_write: now, received: 0 };
     loop {
-        if !live.held.is_empty() {
-            if exchange.write(live.held.split().freeze()).await.is_err() {
-                return Ending::Interrupted(Interrupt::CallerGone);
-            }
-            last_write = clock::now();
-        }
-        if let Some(fault) = live.broken.take() {
-            return tell(live, exchange, broken(&fault)).await;
-        }
-        if live.finished {
-            return finish(live, exchange).await;
-        }
-        if let Some(broken) = out_of_patience(last_content, patience) {
-            return tell(live, exchange, broken).await;
-        }
-        let until_quiet = quiet_at(last_content, last_write, patience);
-        let piece = tokio::select! {
-            interrupt = exchange.interrupted() => return interrupted(live, exchange, interrupt).await,
-            piece = next(live, until_quiet) => piece,
-        };
-        match piece {
-            Piece::Bytes(bytes) => {
-                received = received.saturating_add(bytes.len() as u64);
-                if take(live, &bytes, &mut received) {
-                    last_content = clock::now();
-                }
-                if received > MAX_STREAM {
-                    let text = "a stream without end".to_owned();
-                    return tell(live, exchange, Broken { text, timed_out: false }).await;
-                }
-            }
-            Piece::End => {
-                live.end();
-            }
-            Piece::Broken(text) => {
-                let broken = Broken { text, timed_out: false };
-                return tell(live, exchange, broken).await;
-            }
-            Piece::Quiet if clock::now().duration_since(last_write) >= HEARTBEAT => {
-                live.held.extend_from_slice(b": ping\n\n");
-            }
-            Piece::Quiet => {}
+        match step(live, exchange, &mut pace).await {
+            Step::GoOn => {}
+            Step::Over => return finish(live, exchange).await,
+            Step::Broken(broken) => return tell(live, exchange, broken).await,
+            Step::Interrupted(interrupt) => return interrupted(live, exchange, interrupt).await,
         }
     }
 }
 
-/// When nothing more having come means something: a heartbeat, silence, or the end of all time.
-fn quiet_at(last_content: Instant, last_write: Instant, patience: Patience) -> Duration {
-    let now = clock::now();
-    let silence = patience.between_tokens.saturating_sub(now.duration_since(last_content));
-    let heartbeat = HEARTBEAT.saturating_sub(now.duration_since(last_write));
-    let total = patience.deadline.saturating_duration_since(now);
-    silence.min(heartbeat).min(total)
+/// Writes what there is, then waits for the next piece.
+async fn step(live: &mut Live, exchange: &mut impl Exchange, pace: &mut Pace) -> Step {
+    if !live.held.is_empty() {
+        if exchange.write(live.held.split().freeze()).await.is_err() {
+            return Step::Interrupted(Interrupt::CallerGone);
+        }
+        pace.last_write = clock::now();
+    }
+    if let Some(fault) = live.broken.take() {
+        return Step::Broken(broken(&fault));
+    }
+    if live.finished {
+        return Step::Over;
+    }
+    if let Some(broken) = pace.out_of_patience() {
+        return Step::Broken(broken);
+    }
+    let until_quiet = pace.until_quiet();
+    let piece = tokio::select! {
+        interrupt = exchange.interrupted() => return Step::Interrupted(interrupt),
+        piece = next(live, until_quiet) => piece,
+    };
+    match piece {
+        Piece::Bytes(bytes) => pace.count(take(live, &bytes)),
+        Piece::End => drop(live.end()),
+        Piece::Broken(text) => return Step::Broken(Broken { text, timed_out: false }),
+        Piece::Quiet => pace.beat(live),
+    }
+    Step::GoOn
 }
 
-fn out_of_patience(last_content: Instant, patience: Patience) -> Option<Broken> {
-    let now = clock::now();
-    let text = if now >= patience.deadline {
-        "the total time ran out"
-    } else if now.duration_since(last_content) >= patience.between_tokens {
-        "the stream fell silent"
-    } else {
-        return None;
-    };
-    Some(Broken { text: text.to_owned(), timed_out: true })
+impl Pace {
+    /// How long nothing may come before that means something: a heartbeat, silence, or the end of all time.
+    fn until_quiet(&self) -> Duration {
+        let now = clock::now();
+        let silence = self
+            .patience
+            .between_tokens
+            .saturating_sub(now.saturating_duration_since(self.last_content));
+        let heartbeat = HEARTBEAT.saturating_sub(now.saturating_duration_since(self.last_write));
+        let total = self.patience.deadline.saturating_duration_since(now);
+        silence.min(heartbeat).min(total)
+    }
+
+    fn out_of_patience(&self) -> Option<Broken> {
+        let now = clock::now();
+        let (text, timed_out) = if now >= self.patience.deadline {
+            ("the total time ran out", true)
+        } else if now.saturating_duration_since(self.last_content) >= self.patience.between_tokens {
+            ("the stream fell silent", true)
+        } else if self.received > MAX_STREAM {
+            ("a stream without end", false)
+        } else {
+            return None;
+        };
+        Some(Broken { text: text.to_owned(), timed_out })
+    }
+
+    fn count(&mut self, taken: Taken) {
+        self.received = self.received.saturating_add(taken.bytes);
+        if taken.content {
+            self.last_content = clock::now();
+        }
+    }
+
+    /// Shows a caller that waits for long that the connection lives.
+    fn beat(&self, live: &mut Live) {
+        if clock::now().saturating_duration_since(self.last_write) >= HEARTBEAT {
+            live.held.extend_from_slice(b": ping\n\n");
+        }
+    }
 }
 
 async fn next(live: &mut Live, limit: Duration) -> Piece {
@@ -155,28 +189,29 @@ fn piece(next: Option<Result<Bytes, BodyFault>>) -> Piece {
     }
 }
 
-/// Takes in `first` and whatever else is ready by now, without waiting for more. True where content was among it.
-fn take(live: &mut Live, first: &[u8], received: &mut u64) -> bool {
-    let mut content = live.take(first);
+/// What was taken in at once.
+#[derive(Clone, Copy)]
+struct Taken {
+    bytes: u64,
+    content: bool,
+}
+
+/// Takes in `first` and whatever else is ready by now, without waiting for more.
+fn take(live: &mut Live, first: &[u8]) -> Taken {
+    let mut taken = Taken { bytes: first.len() as u64, content: live.take(first) };
     while live.broken.is_none() && !live.finished && live.held.len() < GATHER {
         let Some(ready) = live.body.next().now_or_never() else { break };
         match piece(ready) {
             Piece::Bytes(bytes) => {
-                *received = received.saturating_add(bytes.len() as u64);
-                content |= live.take(&bytes);
+                taken.bytes = taken.bytes.saturating_add(bytes.len() as u64);
+                taken.content |= live.take(&bytes);
             }
-            Piece::End => {
-                live.end();
-                break;
-            }
-            Piece::Broken(text) => {
-                live.broken = Some(AnswerFault::Malformed(text));
-                break;
-            }
+            Piece::End => taken.content |= live.end(),
+            Piece::Broken(text) => live.broken = Some(AnswerFault::Malformed(text)),
             Piece::Quiet => break,
         }
     }
-    content
+    taken
 }
 
 /// Ends the answer where it is whole, and says so where it is not.

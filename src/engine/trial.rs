@@ -62,7 +62,11 @@ pub(super) struct Subject {
 
 impl<'a> Trial<'a> {
     /// Begins an attempt, unless the target has become unavailable since the plan was made.
-    pub(super) fn begin(engine: &'a Engine, target: &'a Arc<Target>, subject: Subject) -> Option<Self> {
+    pub(super) fn begin(
+        engine: &'a Engine,
+        target: &'a Arc<Target>,
+        subject: Subject,
+    ) -> Option<Self> {
         let began = clock::now();
         let permit = engine.health.admit(&target.id, began)?;
         let permit = Some(permit);
@@ -80,7 +84,7 @@ impl<'a> Trial<'a> {
 
     /// What the answer reported of itself.
     pub(super) fn learned(&mut self, outcome: &Outcome) {
-        self.usage = outcome.usage.clone();
+        self.usage = outcome.usage;
     }
 
     /// The attempt brought no answer.

@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// How long a connection may say nothing before a request.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// How long a head may take from its first byte to its last.
 const HEAD: Duration = Duration::from_secs(30);

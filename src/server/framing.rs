@@ -67,12 +67,11 @@ fn check_values(headers: &HeaderMap) -> Result<(), Refused> {
 fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refused> {
     let host = headers.get(HOST).filter(|host| !host.is_empty());
     match host.map(|host| is_authority(host.as_bytes())) {
-        Some(true) => Ok(()),
         Some(false) => refuse(StatusCode::BAD_REQUEST, "the Host header is malformed"),
         None if version == Version::HTTP_11 => {
             refuse(StatusCode::BAD_REQUEST, "the Host header is missing")
         }
-        None => Ok(()),
+        Some(true) | None => Ok(()),
     }
 }
 

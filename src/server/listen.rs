@@ -82,10 +82,10 @@ impl Claim {
         options.so_reuseport = self.placeholder.is_some().then_some(true);
         // A caller that vanished without a word is noticed within two minutes.
         options.tcp_keepalive = Some(TcpKeepalive {
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             interval: Duration::from_secs(15),
             count: 4,
-            user_timeout: Duration::from_secs(120),
+            user_timeout: Duration::from_mins(2),
         });
         let listener = ListenerConfig::tcp(self.address.to_string()).tcp_socket_options(options);
         let Some(tls) = tls else { return Ok(listener) };
@@ -97,7 +97,9 @@ impl Claim {
         let fault = |reason: String| ListenFault::Tls { address: self.address, reason };
         check_pair(tls).map_err(fault)?;
         let path = |path: &Path| {
-            path.to_str().map(str::to_owned).ok_or_else(|| fault("its path is not UTF-8".to_owned()))
+            path.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| fault("its path is not UTF-8".to_owned()))
         };
         let mut settings = TlsSettings::intermediate(&path(&tls.cert)?, &path(&tls.key)?)
             .map_err(|error| fault(error.to_string()))?;

@@ -30,12 +30,7 @@ pub struct Reload {
 
 impl Reload {
     /// Reloads whenever the files change or somebody asks, for as long as the process lives.
-    pub async fn run(
-        self,
-        watched: Watched,
-        requests: Requests,
-        mut asked: mpsc::Receiver<()>,
-    ) {
+    pub async fn run(self, watched: Watched, requests: Requests, mut asked: mpsc::Receiver<()>) {
         let watch = Watch::new(watched, requests);
         let serve = async {
             while asked.recv().await.is_some() {

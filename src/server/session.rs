@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a part of an answer may wait for a caller that does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long what is left of a body is read after an answer that came early.
 const DISCARD: Duration = Duration::from_secs(1);

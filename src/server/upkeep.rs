@@ -15,10 +15,10 @@ use crate::{
 const LEAST: Duration = Duration::from_secs(1);
 
 /// How long after a failed fetch the next is tried, at most.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// How often Prometheus is asked.
-const PRIORS: Duration = Duration::from_secs(60);
+const PRIORS: Duration = Duration::from_mins(1);
 
 /// Keeps the prices in force up to date with the feeds of the catalog, for as long as the process lives.
 pub async fn prices(engine: Arc<Engine>) {
