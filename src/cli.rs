@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod eval;
 mod load;
+mod prices;
 mod route;
 mod serve;
 mod simulate;
@@ -67,6 +68,12 @@ enum Command {
     },
     /// Measure the classifier on labelled conversations.
     Eval(eval::Options),
+    /// Print the prices in force and where each is from.
+    Prices {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Start one simulated provider for each configured one, and print their names and URLs.
     Simulate {
         /// The configuration file.
@@ -141,6 +148,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check { config } => check::run(&config),
         Command::Route { config, router, text } => route::run(&config, &router, text.as_deref()),
         Command::Eval(options) => eval::run(&options),
+        Command::Prices { config } => prices::run(&config),
         Command::Simulate { config, listen } => simulate::run(&config, listen),
     }
 }

@@ -1,7 +1,7 @@
 //! `pointsman demo`: simulated providers, the proxy and the admin listener on loopback, and requests to try.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
     sync::Arc,
 };
@@ -26,7 +26,8 @@ pub(super) fn run() -> Result<(), Failure> {
     let model = options.program_folders.iter().map(|folder| folder.join("router-models/default"));
     let model: Option<PathBuf> = model.into_iter().find(|folder| folder.is_dir());
     let model = model.as_deref().and_then(|folder| folder.to_str());
-    let text = simulator::demo_config(&running, preferred(8080), preferred(8081), model);
+    let ((listen, _listen_held), (admin, _admin_held)) = (preferred(8080), preferred(8081));
+    let text = simulator::demo_config(&running, listen, admin, model);
     let loaded = config::load_texts(("demo", &text), &DEMO_ROUTERS, &options)
         .map_err(|refused| Failure::Configuration(refused.to_string()))?;
     let mut logged = loaded.catalog.settings.log;
@@ -48,11 +49,15 @@ pub(super) fn run() -> Result<(), Failure> {
     Ok(runtime.block_on(served)?)
 }
 
-/// This port where it is free, else any.
-fn preferred(port: u16) -> SocketAddr {
+/// This port where it is free, else any. Two demos that start at the same moment must not both find it free, so each
+/// holds the UDP port of the same number, which is of no other use, for as long as it runs.
+fn preferred(port: u16) -> (SocketAddr, Option<UdpSocket>) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let free = TcpListener::bind(address).is_ok();
-    if free { address } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    match UdpSocket::bind(address) {
+        Ok(hold) if TcpListener::bind(address).is_ok() => (address, Some(hold)),
+        Ok(_) | Err(_) => (any, None),
+    }
 }
 
 fn greeting(addresses: Addresses, routers: usize, classifies: bool) -> String {
