@@ -55,6 +55,9 @@ pub struct Decision {
     pub pin_broken: bool,
     /// Whether the first candidate is there to be found out about.
     pub explored: bool,
+    /// What the request would lose on its way to a model whose API is not the caller's, by the caller's field names;
+    /// the caller of [`decide`] fills it in.
+    pub losses: Vec<(ModelId, Vec<String>)>,
     /// How long the steps took; the caller of [`decide`] fills in what it measures.
     pub timings: Timings,
     details: Details,
@@ -113,6 +116,7 @@ pub fn decide(
         refusal: outcome.refusal,
         pin_broken,
         explored: outcome.explored,
+        losses: Vec::new(),
         timings: facts.timings,
         details: Details {
             generation: catalog.generation,

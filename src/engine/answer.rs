@@ -29,6 +29,7 @@ use crate::{
         understand,
     },
     http::route::Route,
+    ids::ModelId,
     money::Usd,
     rank::{Cost, session::SessionCache},
     resilience::failure::Failure,
@@ -83,6 +84,7 @@ pub(super) async fn serve(
         classify: found.classify.map(micros),
         rank: Some(micros(rank)),
     };
+    decision.losses = losses(&request, &decision);
     let decision = Arc::new(decision);
     ledger.decided(wanted.router().map(|router| &router.name), &decision);
     if dry_run {
@@ -223,6 +225,17 @@ fn decide(
     };
     let prices = engine.prices.load();
     route::decide(&world.catalog, &engine.stats, &prices, &facts, &mut fastrand::f64)
+}
+
+/// What the request would lose at each model of the plan whose API is another one.
+fn losses(request: &ir::Request<'_>, decision: &Decision) -> Vec<(ModelId, Vec<String>)> {
+    let foreign = |target: &&Arc<Target>| !target.provider.api.speaks(request.dialect);
+    let lost = |target: &Arc<Target>| {
+        let to = target.provider.api.dialect_for(request.dialect);
+        let losses = carry::carry(request, to).ok()?.losses;
+        (!losses.is_empty()).then(|| (target.model.clone(), losses))
+    };
+    decision.targets.iter().filter(foreign).filter_map(lost).collect()
 }
 
 async fn explain(

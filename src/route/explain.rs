@@ -35,7 +35,7 @@ impl Serialize for Explanation<'_> {
             "none",
             &details.probabilities.as_ref().map(|(_, none)| rounded(*none)),
         )?;
-        map.serialize_entry("candidates", &Candidates(details))?;
+        map.serialize_entry("candidates", &Candidates(decision))?;
         map.serialize_entry("fallbacks", &fallbacks(details.router.as_deref()))?;
         map.serialize_entry(
             "session",
@@ -89,18 +89,21 @@ fn fallbacks(router: Option<&Router>) -> Vec<&str> {
 }
 
 /// The plan's models in order, then those ruled out.
-struct Candidates<'a>(&'a Details);
+struct Candidates<'a>(&'a Decision);
 
 impl Serialize for Candidates<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(details) = self;
+        let Self(decision) = self;
+        let details = &decision.details;
         let first = details.candidates.first();
         let ranked = (1_usize..).zip(&details.candidates).map(|(rank, candidate)| {
             let unless = first
                 .filter(|first| first.model.id != candidate.model.id)
                 .filter(|_| candidate.why.as_str().is_empty())
                 .and_then(|first| why_not_first(details.prefer, candidate, first));
-            Row::Ranked(Ranked::of(rank, candidate, unless))
+            let lost = decision.losses.iter().find(|(model, _)| *model == candidate.model.id);
+            let loss = lost.map_or(&[][..], |(_, names)| names);
+            Row::Ranked(Ranked { loss, ..Ranked::of(rank, candidate, unless) })
         });
         let ruled_out = details.ruled_out.iter().map(|shut| Row::RuledOut(Shut::of(shut)));
         serializer.collect_seq(ranked.chain(ruled_out))
@@ -128,6 +131,8 @@ struct Ranked<'a> {
     ttft_interval_ms: Option<[u64; 2]>,
     failing: bool,
     quality: Option<f64>,
+    /// The caller's fields that its API cannot carry.
+    loss: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -166,6 +171,7 @@ impl<'a> Ranked<'a> {
                 .zip(ttft.high)
                 .map(|(low, high)| [milliseconds(low), milliseconds(high)]),
             failing: ttft.failing,
+            loss: &[],
             quality: candidate.quality,
         }
     }
