@@ -78,6 +78,8 @@ fn m05_every_family_is_there_from_the_start() {
     program.chat("router:both");
     program.chat("alpha");
     program.post("/nowhere", &[], "{}");
+    // A request is counted when it is settled, which is after its answer.
+    program.metric_reaches("pointsman_requests_total", &[], 3.0);
     let metrics = program.metrics();
     assert!((metrics.sum("pointsman_requests_total", &[]) - 3.0).abs() < 0.5);
     let ok = metrics.sum("pointsman_attempts_total", &[("model", "alpha"), ("outcome", "ok")]);

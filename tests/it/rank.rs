@@ -69,6 +69,7 @@ fn i14_when_every_candidate_is_ruled_out_the_gate_is_named() {
         .provider("one", "openai-chat", upstream.address())
         .model("alpha", "one", "context_window: 50")
         .model("beta", "one", "context_window: 50, features: [json]")
+        .model("gamma", "one", "")
         .router("both", &["alpha", "beta"]);
     let program = Program::start(&setup);
     let long = chat("router:both", &"word ".repeat(500), false);
@@ -78,7 +79,7 @@ fn i14_when_every_candidate_is_ruled_out_the_gate_is_named() {
     assert_eq!(document.status(), 200);
     let why = document.json()["candidates"][0]["ruled_out"].as_str().unwrap().to_owned();
     assert!(why.starts_with("context_window"), "{why}");
-    let image = r#"{"model":"router:both","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}]}"#;
+    let image = r#"{"model":"gamma","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}]}"#;
     let answer = program.post("/v1/chat/completions", &[], image);
     assert_eq!((answer.status(), answer.code().as_str()), (400, "unsupported_by_model"));
     assert_eq!(upstream.connections(), 0);

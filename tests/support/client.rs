@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{DEADLINE, Watched, http::Message, upstream::reset_on_close};
+use super::{DEADLINE, Watched, http::Message, must, upstream::reset_on_close};
 
 /// Every byte that any client of one program received; searched for secrets when the program ends.
 pub(crate) type Tape = Arc<Watched<Vec<u8>>>;
@@ -51,8 +51,8 @@ impl Client {
         let message = self.read_until("a whole answer", |received, ended| {
             Message::parse(received, ended).filter(|message| message.whole || ended)
         });
-        let message = message
-            .unwrap_or_else(|| panic!("closed without an answer: {}", excerpt(&self.received)));
+        let message =
+            must(message, || format!("closed without an answer: {}", excerpt(&self.received)));
         self.received.drain(..message.length.min(self.received.len()));
         message
     }
@@ -79,7 +79,7 @@ impl Client {
         let found = self.read_until(&what, |received, ended| {
             Message::parse(received, ended).filter(|message| message.text().contains(mark))
         });
-        found.unwrap_or_else(|| panic!("no {mark:?} in {}", excerpt(&self.received)))
+        must(found, || format!("no {mark:?} in {}", excerpt(&self.received)))
     }
 
     /// Waits until the program closes the connection; what came before.

@@ -15,6 +15,7 @@ use super::{
     client::{Client, Tape, request_head},
     http::{Message, find},
     metrics::Metrics,
+    must,
     setup::{CANARY, Folder, Setup},
     until, waited,
 };
@@ -204,7 +205,7 @@ impl Program {
     #[track_caller]
     pub(crate) fn logged(&self, text: &str) -> String {
         let found = self.log.wait(|log| log.lines.iter().find(|line| line.contains(text)).cloned());
-        found.unwrap_or_else(|| panic!("not logged: {text:?} in\n{}", self.log().join("\n")))
+        must(found, || format!("not logged: {text:?} in\n{}", self.log().join("\n")))
     }
 
     /// Sends a signal by name.

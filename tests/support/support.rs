@@ -86,6 +86,13 @@ impl Gate {
     }
 }
 
+/// What was found; its absence fails the test where the caller stands.
+#[track_caller]
+pub(crate) fn must<T>(found: Option<T>, otherwise: impl FnOnce() -> String) -> T {
+    let Some(found) = found else { panic!("{}", otherwise()) };
+    found
+}
+
 /// The files of one corpus, by name.
 pub(crate) fn corpus(kind: &str) -> Vec<PathBuf> {
     let folder = tests().join("corpus").join(kind);

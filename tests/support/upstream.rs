@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{DEADLINE, Gate, Watched, http::Message};
+use super::{DEADLINE, Gate, Watched, http::Message, must};
 
 /// One step of what is done to a connection.
 #[derive(Clone)]
@@ -129,14 +129,14 @@ impl Upstream {
     #[track_caller]
     pub(crate) fn request(&self, index: usize) -> Message {
         let found = self.shared.seen.wait(|seen| seen.requests.get(index).cloned());
-        found.unwrap_or_else(|| panic!("the upstream saw no request {index}"))
+        must(found, || format!("the upstream saw no request {index}"))
     }
 
     /// Waits until the proxy has closed the `index`-th connection.
     #[track_caller]
     pub(crate) fn closed(&self, index: usize) {
         let connection = self.shared.seen.wait(|seen| seen.connections.get(index).cloned());
-        let connection = connection.unwrap_or_else(|| panic!("there was no connection {index}"));
+        let connection = must(connection, || format!("there was no connection {index}"));
         let closed = connection.wait(|connection| connection.closed);
         assert!(closed.is_some(), "connection {index} stayed open");
     }
