@@ -101,8 +101,8 @@ impl Serialize for Candidates<'_> {
                 .filter(|first| first.model.id != candidate.model.id)
                 .filter(|_| candidate.why.as_str().is_empty())
                 .and_then(|first| why_not_first(details.prefer, candidate, first));
-            let lost = decision.losses.iter().find(|(model, _)| *model == candidate.model.id);
-            let loss = lost.map_or(&[][..], |(_, names)| names);
+            let entry = decision.losses.iter().find(|(model, _)| *model == candidate.model.id);
+            let loss = entry.map_or(&[][..], |(_, names)| names);
             Row::Ranked(Ranked { loss, ..Ranked::of(rank, candidate, unless) })
         });
         let ruled_out = details.ruled_out.iter().map(|shut| Row::RuledOut(Shut::of(shut)));
