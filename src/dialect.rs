@@ -10,12 +10,14 @@
 pub mod answer;
 pub mod carry;
 pub mod chat;
+pub mod continuation;
 pub mod error;
 pub mod estimate;
 pub mod ir;
 pub mod json;
 pub mod messages;
 pub mod modality;
+pub mod overlap;
 pub mod request;
 pub mod responses;
 pub mod sse;

@@ -7,8 +7,10 @@
 //! A stream that breaks never gets an end: `end` writes one only for an answer that is whole, and `fail` writes an error.
 
 mod codec;
+mod joint;
 pub(crate) mod read;
 mod stream;
+mod trace;
 mod translate;
 
 pub use stream::Stream;
@@ -285,6 +287,8 @@ impl Tally {
 pub(crate) struct Heading {
     /// What ids are made from: short, and of letters and digits only.
     seed: String,
+    /// The id of an answer that has begun under another one.
+    own_id: Option<String>,
     pub(crate) model: String,
     pub(crate) created: u64,
     input_tokens: u64,
@@ -299,6 +303,7 @@ impl Heading {
     fn new(terms: &Terms<'_>) -> Self {
         Self {
             seed: seed(terms.id),
+            own_id: None,
             model: terms.model.as_str().to_owned(),
             created: terms.created,
             input_tokens: terms.input_tokens,
@@ -309,7 +314,7 @@ impl Heading {
 
     /// The id of the answer.
     pub(crate) fn answer_id(&self, prefix: &str) -> String {
-        format!("{prefix}{}", self.seed)
+        self.own_id.clone().unwrap_or_else(|| format!("{prefix}{}", self.seed))
     }
 
     /// The id of the item or the tool call at `place` of the answer.
@@ -319,13 +324,7 @@ impl Heading {
 
     /// The usage to show where the provider counted nothing, for `bytes` of content.
     pub(crate) const fn estimate(&self, bytes: u64) -> Usage {
-        Usage {
-            input: self.input_tokens,
-            cache_read: 0,
-            cache_write: 0,
-            output: bytes.div_ceil(4),
-            reasoning: 0,
-        }
+        Usage::estimate(self.input_tokens, bytes)
     }
 }
 

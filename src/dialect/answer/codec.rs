@@ -4,11 +4,18 @@ use bytes::BytesMut;
 
 use crate::dialect::{
     Dialect,
-    answer::{AnswerFault, Heading, read},
+    answer::{
+        AnswerFault, Heading, read,
+        trace::{Block, Identity, Place},
+    },
     chat,
     ir::answer::{Delta, Whole},
     json::Node,
-    messages, responses,
+    messages,
+    responses::{
+        self,
+        item::{Item, Kind},
+    },
 };
 
 /// Reads a whole answer as deltas.
@@ -69,8 +76,8 @@ impl Decoder {
         if root.as_object().is_none() {
             return Err(read::malformed("an event that is not an object"));
         }
-        let named = event.and_then(|event| std::str::from_utf8(event).ok()).unwrap_or_default();
-        let kind = read::text(root, "type").unwrap_or(named);
+        let named = name(event);
+        let kind = kind(event, root);
         match self {
             Self::Chat(_) if named == "error" => Err(read::in_band(root)),
             Self::Chat(decoder) => decoder.read(root, source, sink),
@@ -88,8 +95,27 @@ impl Decoder {
     }
 }
 
+/// The name of an event, where its frame has one.
+fn name(event: Option<&[u8]>) -> &str {
+    event.and_then(|event| std::str::from_utf8(event).ok()).unwrap_or_default()
+}
+
+/// What an event is: its type, else the frame's name for it.
+pub(super) fn kind<'e>(event: Option<&'e [u8]>, root: &'e Node<'_>) -> &'e str {
+    read::text(root, "type").unwrap_or_else(|| name(event))
+}
+
+/// What ends a stream that says why it ended; a response says both in one event.
+pub(super) const fn last_event(dialect: Dialect) -> &'static [u8] {
+    match dialect {
+        Dialect::Chat => b"data: [DONE]\n\n",
+        Dialect::Messages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        Dialect::Responses => b"",
+    }
+}
+
 /// Writes the events of a stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Encoder {
     Chat(chat::stream::encode::Encoder),
     Responses(responses::stream::encode::Encoder),
@@ -102,6 +128,49 @@ impl Encoder {
             Dialect::Chat => Self::Chat(chat::stream::encode::Encoder::new(&heading)),
             Dialect::Responses => Self::Responses(responses::stream::encode::Encoder::new(heading)),
             Dialect::Messages => Self::Messages(messages::stream::encode::Encoder::new(heading)),
+        }
+    }
+
+    /// Goes on with a stream that was relayed up to `place`, in which `said` was said and `sequence` comes next.
+    pub(super) fn resumed(heading: Heading, place: &Place, said: &str, sequence: u64) -> Self {
+        match place {
+            Place::Chat(identity) => {
+                let heading = known_as(heading, identity);
+                Self::Chat(chat::stream::encode::Encoder::resumed(&heading))
+            }
+            Place::Messages(blocks) => {
+                let open = blocks.open == Some(Block::Text);
+                Self::Messages(messages::stream::encode::Encoder::resumed(
+                    heading,
+                    blocks.next,
+                    open,
+                ))
+            }
+            Place::Responses(output) => {
+                let heading = known_as(heading, &output.identity);
+                let mut items: Vec<Item> = output.done.iter().map(|json| Item::raw(json)).collect();
+                let open = output.open.as_ref();
+                items.extend(open.map(|open| {
+                    let text = said.get(open.from..).unwrap_or_default();
+                    Item { id: open.id.clone(), kind: Kind::message(text, "") }
+                }));
+                Self::Responses(responses::stream::encode::Encoder::resumed(
+                    heading,
+                    sequence,
+                    items,
+                    open.is_some(),
+                ))
+            }
+        }
+    }
+
+    /// From here on the model goes by this name.
+    pub(super) fn rename(&mut self, model: &str) {
+        match self {
+            Self::Chat(encoder) => encoder.rename(model),
+            Self::Responses(encoder) => encoder.rename(model),
+            // The name stands in the first event only.
+            Self::Messages(_) => {}
         }
     }
 
@@ -120,4 +189,10 @@ impl Encoder {
             Self::Chat(_) | Self::Messages(_) => 0,
         }
     }
+}
+
+fn known_as(mut heading: Heading, identity: &Identity) -> Heading {
+    heading.own_id.clone_from(&identity.id);
+    heading.created = identity.created.unwrap_or(heading.created);
+    heading
 }

@@ -1,4 +1,8 @@
 //! A streamed answer on its way from a provider to a caller.
+//!
+//! An answer that breaks off can be finished by another model. Until the break its events are relayed or translated like
+//! any other's, so that nothing is lost for the sake of a break that will hardly come; only an account of them is kept.
+//! A stream that is `resumed` from it writes translated events that go on where those ended, with the same ids.
 
 use std::ops::Range;
 
@@ -8,13 +12,16 @@ use crate::dialect::{
     Dialect,
     answer::{
         AnswerFault, Heading, Outcome, Step, Tally, Terms,
-        codec::{Decoder, Encoder},
+        codec::{self, Decoder, Encoder},
+        joint::Joint,
         model_span, quoted, read,
+        trace::Trace,
         translate::Adapter,
     },
     error::{self, Problem},
-    ir::answer::Delta,
+    ir::answer::{Delta, Usage},
     json::{self, Node},
+    overlap::Overlap,
     sse::Frame,
 };
 
@@ -28,6 +35,8 @@ pub struct Stream {
     decoder: Decoder,
     mode: Mode,
     tally: Tally,
+    /// The account of what was said, where another model may finish it.
+    trace: Option<Box<Trace>>,
     phase: Phase,
 }
 
@@ -42,7 +51,16 @@ enum Mode {
         sequence: u64,
     },
     /// The frames are read, and others written.
-    Translate(Box<(Adapter, Encoder)>),
+    Translate(Box<Writing>),
+}
+
+/// What makes the caller's events of a provider's deltas.
+#[derive(Debug)]
+struct Writing {
+    adapter: Adapter,
+    /// Where this goes on with another model's answer.
+    joint: Option<Joint>,
+    encoder: Encoder,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +83,8 @@ impl Stream {
             }
         } else {
             let encoder = Encoder::new(terms.caller, Heading::new(terms));
-            Mode::Translate(Box::new((Adapter::new(terms), encoder)))
+            let adapter = Adapter::new(terms);
+            Mode::Translate(Box::new(Writing { adapter, joint: None, encoder }))
         };
         Self {
             caller: terms.caller,
@@ -73,7 +92,59 @@ impl Stream {
             decoder: Decoder::new(terms.upstream),
             mode,
             tally: Tally::default(),
+            trace: None,
             phase: Phase::Open,
+        }
+    }
+
+    /// Keeps account of what is said, so that another model can finish it.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        let relayed = matches!(self.mode, Mode::Relay { .. });
+        self.trace = Some(Box::new(Trace::new(self.caller, relayed)));
+        self
+    }
+
+    /// What was said of an answer that broke off, if another model may finish it.
+    pub fn unfinished(&self) -> Option<&str> {
+        let trace = self.trace.as_deref().filter(|trace| trace.is_open())?;
+        (self.phase != Phase::Finished).then(|| trace.said())
+    }
+
+    /// The same answer, finished by the model of these `terms`; `trimmed` says that it was shown what was said without
+    /// the white space at its end. What it says again is dropped, and the caller's usage is that of both.
+    #[must_use]
+    pub fn resumed(&self, terms: &Terms<'_>, trimmed: bool) -> Self {
+        let mut encoder = match (&self.mode, &self.trace) {
+            (Mode::Translate(writing), _) => writing.encoder.clone(),
+            (Mode::Relay { sequence, .. }, Some(trace)) => {
+                trace.encoder(self.caller, Heading::new(terms), *sequence)
+            }
+            (Mode::Relay { .. }, None) => Encoder::new(self.caller, Heading::new(terms)),
+        };
+        encoder.rename(terms.model.as_str());
+        let said = self.trace.as_deref().map(Trace::said).unwrap_or_default();
+        let overlap = Overlap::new(said, trimmed);
+        let joint = Joint::new(overlap, self.spent(terms.input_tokens), terms.input_tokens);
+        let writing = Writing { adapter: Adapter::new(terms), joint: Some(joint), encoder };
+        Self {
+            caller: self.caller,
+            upstream: terms.upstream,
+            decoder: Decoder::new(terms.upstream),
+            mode: Mode::Translate(Box::new(writing)),
+            tally: Tally::default(),
+            trace: None,
+            phase: Phase::Open,
+        }
+    }
+
+    /// What an answer took that broke off: as much as its provider counted, and at least what can be guessed, where
+    /// `input_tokens` is the estimate of its input.
+    pub fn spent(&self, input_tokens: u64) -> Usage {
+        let guess = Usage::estimate(input_tokens, self.tally.bytes);
+        match self.tally.usage {
+            Some(usage) => Usage { output: usage.output.max(guess.output), ..usage },
+            None => guess,
         }
     }
 
@@ -85,6 +156,7 @@ impl Stream {
             return Ok(Step { content: false, finished: self.phase == Phase::Finished });
         }
         let before = out.len();
+        let said_before = self.trace.as_ref().map_or(0, |trace| trace.said().len());
         let content_before = std::mem::take(&mut self.tally.content);
         let result = self.read(frame, out);
         let content = std::mem::replace(&mut self.tally.content, content_before);
@@ -93,6 +165,9 @@ impl Stream {
             Ok(()) => Ok(Step { content, finished: self.phase == Phase::Finished }),
             Err(fault) => {
                 out.truncate(before);
+                if let Some(trace) = &mut self.trace {
+                    trace.take_back(said_before);
+                }
                 self.phase = Phase::Broken;
                 Err(fault)
             }
@@ -109,12 +184,29 @@ impl Stream {
                 self.phase = Phase::Finished;
                 match &mut self.mode {
                     Mode::Relay { .. } => out.extend_from_slice(b"data: [DONE]\n\n"),
-                    Mode::Translate(both) => translate(both, &mut self.tally, Delta::End, out),
+                    Mode::Translate(writing) => {
+                        writing.write(Delta::End, &mut self.tally, None, out);
+                    }
                 }
                 Ok(())
             }
             Phase::Open | Phase::Broken => Err(AnswerFault::Truncated),
         }
+    }
+
+    /// Ends an answer that broke off after its provider had said why it ends: all of its text had come. False where
+    /// that is not so.
+    pub fn settle(&mut self, out: &mut BytesMut) -> bool {
+        let all_said = self.trace.as_ref().is_some_and(|trace| trace.is_all_said());
+        if !all_said || self.phase == Phase::Finished {
+            return false;
+        }
+        match &mut self.mode {
+            Mode::Relay { .. } => out.extend_from_slice(codec::last_event(self.caller)),
+            Mode::Translate(writing) => writing.write(Delta::End, &mut self.tally, None, out),
+        }
+        self.phase = Phase::Finished;
+        true
     }
 
     /// Ends the stream with an error in the caller's dialect, unless it is over.
@@ -124,7 +216,7 @@ impl Stream {
         }
         let sequence = match &self.mode {
             Mode::Relay { sequence, .. } => *sequence,
-            Mode::Translate(both) => both.1.sequence(),
+            Mode::Translate(writing) => writing.encoder.sequence(),
         };
         out.extend_from_slice(&error::in_stream(self.caller, problem, sequence));
         self.phase = Phase::Finished;
@@ -134,7 +226,7 @@ impl Stream {
     pub fn outcome(&self) -> Outcome {
         let (id, losses) = match &self.mode {
             Mode::Relay { .. } => (self.tally.id.clone(), Vec::new()),
-            Mode::Translate(both) => (None, both.0.losses().to_vec()),
+            Mode::Translate(writing) => (None, writing.adapter.losses().to_vec()),
         };
         Outcome {
             usage: self.tally.usage,
@@ -155,14 +247,20 @@ impl Stream {
         }
         let root = json::parse_text(data)?;
         let mut finished = false;
-        let (decoder, tally) = (&mut self.decoder, &mut self.tally);
+        let (decoder, tally, trace) = (&mut self.decoder, &mut self.tally, &mut self.trace);
         let event = frame.event.as_deref();
         match &mut self.mode {
             Mode::Relay { model, hides_usage, sequence } => {
                 decoder.read(event, &root, data, &mut |delta| {
                     finished |= matches!(delta, Delta::End);
                     tally.count(&delta);
+                    if let Some(trace) = trace {
+                        trace.note(&delta);
+                    }
                 })?;
+                if let Some(trace) = trace {
+                    trace.event(codec::kind(event, &root), &root, data);
+                }
                 if let Some(number) = read::count(&root, &["sequence_number"]) {
                     *sequence = number.saturating_add(1);
                 }
@@ -170,9 +268,9 @@ impl Stream {
                     relay(frame, model_span(self.upstream, &root, false), model, out);
                 }
             }
-            Mode::Translate(both) => decoder.read(event, &root, data, &mut |delta| {
+            Mode::Translate(writing) => decoder.read(event, &root, data, &mut |delta| {
                 finished |= matches!(delta, Delta::End);
-                translate(both, tally, delta, out);
+                writing.write(delta, tally, trace.as_deref_mut(), out);
             })?,
         }
         if finished {
@@ -186,7 +284,9 @@ impl Stream {
         let done = !word.is_empty() && self.upstream == Dialect::Chat;
         match &mut self.mode {
             Mode::Relay { .. } => out.extend_from_slice(&frame.raw),
-            Mode::Translate(both) if done => translate(both, &mut self.tally, Delta::End, out),
+            Mode::Translate(writing) if done => {
+                writing.write(Delta::End, &mut self.tally, None, out);
+            }
             Mode::Translate(_) => {}
         }
         if done {
@@ -195,16 +295,25 @@ impl Stream {
     }
 }
 
-/// Counts a delta and writes what the caller gets for it.
-fn translate(
-    both: &mut (Adapter, Encoder),
-    tally: &mut Tally,
-    delta: Delta<'_>,
-    out: &mut BytesMut,
-) {
-    let (adapter, encoder) = both;
-    tally.count(&delta);
-    adapter.adapt(delta, &mut |delta| encoder.write(&delta, out));
+impl Writing {
+    /// Counts a delta and writes what the caller gets for it.
+    fn write(
+        &mut self,
+        delta: Delta<'_>,
+        tally: &mut Tally,
+        trace: Option<&mut Trace>,
+        out: &mut BytesMut,
+    ) {
+        tally.count(&delta);
+        if let Some(trace) = trace {
+            trace.note(&delta);
+        }
+        let Self { adapter, joint, encoder } = self;
+        adapter.adapt(delta, &mut |delta| match joint {
+            Some(joint) => joint.pass(delta, &mut |delta| encoder.write(&delta, out)),
+            None => encoder.write(&delta, out),
+        });
+    }
 }
 
 /// The frame's own bytes, with what stands at `span` of its data replaced.

@@ -25,6 +25,24 @@ impl Usage {
         self.input.saturating_sub(self.cache_read).saturating_sub(self.cache_write)
     }
 
+    /// What can only be guessed: the input as it was estimated, and a token for each four bytes of `content`, the common
+    /// rule of thumb for English.
+    pub const fn estimate(input: u64, content: u64) -> Self {
+        Self { input, cache_read: 0, cache_write: 0, output: content.div_ceil(4), reasoning: 0 }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+        }
+    }
+
     /// Input and output together.
     pub const fn total(&self) -> u64 {
         self.input.saturating_add(self.output)

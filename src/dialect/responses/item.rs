@@ -3,13 +3,13 @@
 use crate::dialect::{answer::Heading, ir::answer::ToolCall, json::Writer};
 
 /// One item of the output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) id: String,
     pub(crate) kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Kind {
     /// A message: text, then a refusal, either of which may be missing.
     Message { text: String, refusal: String },
@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Reasoning { text: String },
     /// A function call.
     Tool(ToolCall),
+    /// A whole item of any type, as a provider wrote it.
+    Raw(String),
 }
 
 impl Kind {
@@ -32,13 +34,22 @@ impl Item {
             Kind::Message { .. } => "msg_",
             Kind::Reasoning { .. } => "rs_",
             Kind::Tool(_) => "fc_",
+            Kind::Raw(_) => "item_",
         };
         Self { id: heading.item_id(prefix, place), kind }
+    }
+
+    /// A whole item as a provider wrote it.
+    pub(crate) fn raw(json: &str) -> Self {
+        Self { id: String::new(), kind: Kind::Raw(json.to_owned()) }
     }
 
     /// Writes the item; without content where it has only begun (`in_progress`).
     pub(crate) fn write(&self, writer: &mut Writer, status: &str) {
         let begun = status == "in_progress";
+        if let Kind::Raw(json) = &self.kind {
+            return writer.raw(json);
+        }
         writer.begin_object();
         writer.string_member("id", &self.id);
         match &self.kind {
@@ -67,6 +78,7 @@ impl Item {
                 writer.string_member("call_id", &tool.id);
                 writer.string_member("name", &tool.name);
             }
+            Kind::Raw(_) => {}
         }
         writer.end_object();
     }

@@ -10,8 +10,10 @@ use crate::dialect::{
 };
 
 /// Writes chunks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Encoder {
+    id: String,
+    created: u64,
     /// A chunk up to its delta.
     head: String,
     /// The rest of a chunk whose choice goes on.
@@ -27,28 +29,42 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(heading: &Heading) -> Self {
-        let mut writer = Writer::with_capacity(192);
-        writer.begin_object();
-        writer.string_member("id", &heading.answer_id("chatcmpl-"));
-        writer.string_member("object", "chat.completion.chunk");
-        writer.number_member("created", heading.created);
-        writer.string_member("model", &heading.model);
-        let bare = format!("data: {}", writer.finish());
         let wants_usage = heading.shows_usage;
-        Self {
-            head: format!("{bare},\"choices\":[{{\"index\":0,\"delta\":"),
+        let mut encoder = Self {
+            id: heading.answer_id("chatcmpl-"),
+            created: heading.created,
+            head: String::new(),
             tail: if wants_usage {
                 ",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"
             } else {
                 ",\"logprobs\":null,\"finish_reason\":null}]}\n\n"
             },
-            bare,
+            bare: String::new(),
             wants_usage,
             started: false,
             has_tools: false,
             stop: None,
             usage: None,
-        }
+        };
+        encoder.rename(&heading.model);
+        encoder
+    }
+
+    /// Goes on with a stream that has begun.
+    pub(crate) fn resumed(heading: &Heading) -> Self {
+        Self { started: true, ..Self::new(heading) }
+    }
+
+    /// From here on the model goes by this name.
+    pub(crate) fn rename(&mut self, model: &str) {
+        let mut writer = Writer::with_capacity(192);
+        writer.begin_object();
+        writer.string_member("id", &self.id);
+        writer.string_member("object", "chat.completion.chunk");
+        writer.number_member("created", self.created);
+        writer.string_member("model", model);
+        self.bare = format!("data: {}", writer.finish());
+        self.head = format!("{},\"choices\":[{{\"index\":0,\"delta\":", self.bare);
     }
 
     /// Writes what a delta becomes.

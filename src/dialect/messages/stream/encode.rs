@@ -16,7 +16,7 @@ use crate::dialect::{
 };
 
 /// Writes events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Encoder {
     heading: Heading,
     started: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Encoder {
 }
 
 /// What becomes one content block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Lane {
     kind: Kind,
     /// Whether its `content_block_start` has been written.
@@ -61,6 +61,18 @@ impl Encoder {
             usage: None,
             bytes: 0,
         }
+    }
+
+    /// Goes on with a stream whose next block has the number `next`; where the block before that is `open`, it is one
+    /// of text.
+    pub(crate) fn resumed(heading: Heading, next: u64, open: bool) -> Self {
+        let mut encoder = Self { started: true, index: next, ..Self::new(heading) };
+        if open {
+            encoder.index = next.saturating_sub(1);
+            let held = String::new();
+            encoder.lanes.push_back(Lane { kind: Kind::Text, begun: true, ended: false, held });
+        }
+        encoder
     }
 
     /// Writes what a delta becomes.

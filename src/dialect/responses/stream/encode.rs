@@ -17,7 +17,7 @@ use crate::dialect::{
 };
 
 /// Writes events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Encoder {
     heading: Heading,
     sequence: u64,
@@ -52,6 +52,22 @@ impl Encoder {
             stop: None,
             usage: None,
         }
+    }
+
+    /// Goes on with a stream that has these items, of which the last is `open`: a message with text.
+    pub(crate) fn resumed(heading: Heading, sequence: u64, items: Vec<Item>, open: bool) -> Self {
+        Self {
+            // Number 0 would be the first event.
+            sequence: sequence.max(1),
+            items,
+            open: open.then_some(Open::Text),
+            ..Self::new(heading)
+        }
+    }
+
+    /// From here on the model goes by this name.
+    pub(crate) fn rename(&mut self, model: &str) {
+        model.clone_into(&mut self.heading.model);
     }
 
     /// The number that the next event has.
@@ -195,7 +211,7 @@ impl Encoder {
             }
             (Open::Text, Kind::Message { text, .. }) => ("response.output_text.done", "text", text),
             (_, Kind::Reasoning { text }) => ("response.reasoning_summary_text.done", "text", text),
-            (_, Kind::Message { .. } | Kind::Tool(_)) => return,
+            (_, Kind::Message { .. } | Kind::Tool(_) | Kind::Raw(_)) => return,
         };
         emit(&mut self.sequence, event, out, |writer| {
             locate(writer, item, place);
@@ -227,7 +243,7 @@ impl Encoder {
                 }
                 (_, Kind::Message { text, .. }) => write_text(writer, text),
                 (_, Kind::Reasoning { text }) => write_summary(writer, text),
-                (_, Kind::Tool(_)) => writer.raw("null"),
+                (_, Kind::Tool(_) | Kind::Raw(_)) => writer.raw("null"),
             }
         });
     }
