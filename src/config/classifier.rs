@@ -67,7 +67,9 @@ fn folder(value: &Value<'_>, raw: &str, world: &World<'_>) -> Option<PathBuf> {
     match found {
         Some(folder) => Some(folder),
         None if world.must_exist => {
-            value.wrong("there is no such folder, neither beside this file nor beside the program")
+            value.wrong(format!(
+                "there is no folder {raw}, neither beside this file nor beside the program"
+            ))
         }
         None => Some(first),
     }

@@ -86,7 +86,7 @@ impl<S: Site> Connections<S> {
         Self { requests: Arc::new(requests), open: AtomicUsize::new(0) }
     }
 
-    async fn serve_http1(&self, mut stream: Stream, shutdown: &ShutdownWatch) {
+    async fn serve_http1(&self, mut stream: Stream) {
         let mut prefix: Option<BytesMut> = None;
         loop {
             let mut session = ServerSession::new_http1(stream);
@@ -98,7 +98,7 @@ impl<S: Site> Connections<S> {
             let Some(finished) = self.requests.serve(session).await else { return };
             let Ok(Some(reusable)) = finished.finish().await else { return };
             (stream, prefix) = reusable.into_parts();
-            if prefix.is_none() && !first_bytes(&mut stream, &mut [0], shutdown).await {
+            if prefix.is_none() && !first_bytes(&mut stream, &mut [0]).await {
                 return;
             }
         }
@@ -119,13 +119,13 @@ impl<S: Site> ServerApp for Connections<S> {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             return self.requests.process_new(stream, shutdown).await;
         }
-        if !first_bytes(&mut stream, &mut [0], shutdown).await {
+        if !first_bytes(&mut stream, &mut [0]).await {
             return None;
         }
         match timeout(HEAD, begins_http2(&mut stream)).await {
             Ok(true) => self.requests.process_new(stream, shutdown).await,
             Ok(false) => {
-                Box::pin(self.serve_http1(stream, shutdown)).await;
+                Box::pin(self.serve_http1(stream)).await;
                 None
             }
             Err(_) => None,
@@ -195,14 +195,10 @@ impl<S: Site> Requests<S> {
     }
 }
 
-/// Waits for the first bytes of a request. False where none come, or the process ends before they do.
-async fn first_bytes(stream: &mut Stream, buffer: &mut [u8], shutdown: &ShutdownWatch) -> bool {
-    let mut shutdown = shutdown.clone();
-    tokio::select! {
-        biased;
-        peeked = timeout(IDLE, stream.try_peek(buffer)) => matches!(peeked, Ok(Ok(_))),
-        _ = shutdown.wait_for(|ends| *ends) => false,
-    }
+/// Waits for the first bytes of a request; false where none come. A connection that is kept while the process drains
+/// may still bring one: it is served, and then the connection closes.
+async fn first_bytes(stream: &mut Stream, buffer: &mut [u8]) -> bool {
+    matches!(timeout(IDLE, stream.try_peek(buffer)).await, Ok(Ok(_)))
 }
 
 /// Whether a connection in clear text opens with HTTP/2's preface. Two bytes tell it from every method that is

@@ -131,7 +131,7 @@ fn a_classifier_is_looked_for_beside_the_file_and_beside_the_program() {
     assert_eq!(
         folder.said(&options),
         [
-            "pointsman.yaml:5:21: classifier.model: there is no such folder, neither beside this file nor beside the program"
+            "pointsman.yaml:5:21: classifier.model: there is no folder nets/one, neither beside this file nor beside the program"
         ]
     );
     let found =
