@@ -32,6 +32,11 @@ pub(crate) fn text<'n>(node: &'n Node<'_>, name: &str) -> Option<&'n str> {
     node.member(name).and_then(Node::as_str).filter(|text| !text.is_empty())
 }
 
+/// The name of the tool that is called; nobody could answer a call without one.
+pub(crate) fn tool_name<'n>(call: &'n Node<'_>) -> Result<&'n str, AnswerFault> {
+    text(call, "name").ok_or_else(|| malformed("a tool call without a name"))
+}
+
 /// The items of the member `name`; none if it is no array.
 pub(crate) fn items<'n, 'a>(node: &'n Node<'a>, name: &str) -> &'n [Node<'a>] {
     node.member(name).and_then(Node::as_array).unwrap_or_default()

@@ -125,8 +125,8 @@ impl Decoder {
         if call >= read::MAX_CALLS {
             return Err(read::malformed("too many tool calls"));
         }
+        let name = read::tool_name(block)?;
         self.calls = call.saturating_add(1);
-        let name = read::text(block, "name").unwrap_or_default();
         sink(Delta::ToolStart { call, id: read::text(block, "id"), name });
         let input = block.member("input").filter(|input| read_input(input));
         Ok(Kind::Tool { call, whole: input.map(|input| input.raw_text(source).to_owned()) })

@@ -43,7 +43,7 @@ pub(crate) fn decode_output(
                 if calls >= read::MAX_CALLS {
                     return Err(read::malformed("too many tool calls"));
                 }
-                decode_call(item, calls, source, sink);
+                decode_call(item, calls, source, sink)?;
                 calls = calls.saturating_add(1);
             }
             _ => sink(Delta::Lost { what: "server_tools", content: true }),
@@ -95,14 +95,20 @@ pub(crate) fn decode_reasoning(item: &Node<'_>, sink: read::Sink<'_>) {
 }
 
 /// Reads a whole tool call.
-pub(crate) fn decode_call(item: &Node<'_>, call: usize, source: &str, sink: read::Sink<'_>) {
-    let name = read::text(item, "name").unwrap_or_default();
+pub(crate) fn decode_call(
+    item: &Node<'_>,
+    call: usize,
+    source: &str,
+    sink: read::Sink<'_>,
+) -> Result<(), AnswerFault> {
+    let name = read::tool_name(item)?;
     sink(Delta::ToolStart { call, id: call_id(item), name });
     let json = call_input(item, source);
     if !json.is_empty() {
         sink(Delta::ToolInput { call, json });
     }
     sink(Delta::ToolEnd { call });
+    Ok(())
 }
 
 /// The id by which the answer to a tool call names it.

@@ -177,7 +177,7 @@ impl Decoder {
                     self.finish(call, call_input(item, source), sink);
                 } else {
                     let call = self.open(index)?;
-                    decode_call(item, call, source, sink);
+                    decode_call(item, call, source, sink)?;
                     self.finish(call, "", &mut |_| {});
                 }
             }
