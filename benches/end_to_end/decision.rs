@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -45,7 +45,10 @@ pub(crate) fn print(program: &Path, provider: SocketAddr) {
         return;
     }
     let started = Instant::now();
-    let Some(pointsman) = Proxy::pointsman(program, provider, &configuration(&model)) else {
+    let (router, configuration) = configuration(&model);
+    let started_program = Proxy::pointsman(program, provider, &configuration);
+    let _ = std::fs::remove_file(router);
+    let Some(pointsman) = started_program else {
         println!("it does not start with the classifier: see `pointsman check`");
         return;
     };
@@ -68,19 +71,21 @@ pub(crate) fn print(program: &Path, provider: SocketAddr) {
     println!("resident with the classifier          {:>8.1} MiB (bar: 256)", pointsman.memory());
 }
 
-fn configuration(model: &Path) -> String {
+/// The router's file, and what refers to it and to the classifier.
+fn configuration(model: &Path) -> (PathBuf, String) {
     let router =
         std::env::temp_dir().join(format!("pointsman-bench-router-{}.yaml", std::process::id()));
     let mut text = "name: r\nfallback_models: [m]\npolicies:\n".to_owned();
     for (name, description) in TASKS {
         let _ = writeln!(
             text,
-            "  - {{custom_task: {{name: {name}, description: {description}}}, models: [m]}}"
+            "  - {{custom_task: {{name: {name}, description: \"{description}\"}}, models: [m]}}"
         );
     }
     std::fs::write(&router, text).unwrap();
-    let (router, model) = (router.display(), model.display());
-    format!("routers: [\"{router}\"]\nclassifier: {{model: \"{model}\", timeout: 5s}}\n")
+    let (path, model) = (router.display(), model.display());
+    let text = format!("routers: [\"{path}\"]\nclassifier: {{model: \"{model}\", timeout: 5s}}\n");
+    (router, text)
 }
 
 /// A text of so many words that no other number gives.

@@ -108,9 +108,11 @@ fn print_rounds(names: &[&str], rounds: &[Round]) {
     for (index, name) in names.iter().enumerate() {
         let latency = of(&|r| r.proxies[index].latency - r.direct.latency) * 1e6;
         let first = of(&|r| r.proxies[index].first_content - r.direct.first_content) * 1e6;
+        // None at all: it breaks streams off.
+        let first = if first.is_nan() { "-".to_owned() } else { format!("{first:.0}") };
         let rate = of(&|r| r.proxies[index].per_second);
         let cpu = of(&|r| r.proxies[index].cpu) * 1e6;
-        println!("  {name:<30} {latency:>9.0} us  {first:>12.0} us  {rate:>13.0} {cpu:>11.1} us");
+        println!("  {name:<30} {latency:>9.0} us  {first:>12} us  {rate:>13.0} {cpu:>11.1} us");
     }
     println!();
     for (index, name) in names.iter().enumerate().skip(1) {

@@ -118,7 +118,11 @@ impl Proxy {
             .arg(address.port().to_string())
             .arg("--config")
             .arg(&config)
-            .envs([("LITELLM_LOCAL_MODEL_COST_MAP", "True"), ("LITELLM_LOG", "ERROR")]);
+            .envs([
+                ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
+                ("LITELLM_LOG", "ERROR"),
+                ("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true"),
+            ]);
         let place = (address, String::new(), folder);
         Self::start("litellm", &mut command, place, Duration::from_secs(90))
     }
