@@ -15,7 +15,7 @@ mod tasks;
 mod tokenize;
 mod window;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use moka::sync::Cache;
@@ -64,10 +64,7 @@ impl Onnx {
         let manifest = Manifest::read(folder)?;
         manifest.verify(folder)?;
         let tokenizer = Arc::new(Tokenizer::load(folder)?);
-        let mut encoders = Vec::new();
-        for _ in 0..settings.threads.max(1) {
-            encoders.push(Encoder::open(&runtime, folder)?);
-        }
+        let mut encoders = open(&runtime, settings)?;
         check(folder, &tokenizer, &mut encoders)?;
         Ok(Self {
             manifest,
@@ -164,7 +161,18 @@ impl Key {
     }
 }
 
-/// Lets the model reproduce its golden vectors.
+/// A session for each thread, opened side by side.
+fn open(runtime: &Runtime, settings: &OnnxClassifier) -> Result<Vec<Encoder>, ClassifierFault> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..settings.threads.max(1))
+            .map(|_| scope.spawn(|| Encoder::open(runtime, &settings.folder)))
+            .collect();
+        let panicked = |_| ClassifierFault::Thread("opening the model panicked".to_owned());
+        threads.into_iter().map(|thread| thread.join().map_err(panicked)?).collect()
+    })
+}
+
+/// Lets the model reproduce its golden vectors. All encoders have the same file, so one is asked.
 fn check(
     folder: &Path,
     tokenizer: &Tokenizer,
@@ -172,7 +180,7 @@ fn check(
 ) -> Result<(), ClassifierFault> {
     let golden = golden::Golden::read(folder)?;
     golden.check_tokens(tokenizer)?;
-    for encoder in encoders {
+    if let Some(encoder) = encoders.first_mut() {
         golden.check_vectors(encoder, golden.load_checked)?;
     }
     Ok(())
