@@ -18,12 +18,13 @@ use crate::{
     engine::{
         Engine, Stop, World,
         admit::Admitted,
-        attempt::{self, Begun, Job, NotBegun},
+        attempt::{self, Begun, Job, NotBegun, Tried},
         exchange::{Exchange, Interrupt},
         ledger::Ledger,
         open::Answer,
         refusal::Refusal,
-        relay::{self, Ending, Patience},
+        relay::Ending,
+        rescue::{self, Telling, Told},
         send_json,
         trial::Verdict,
         understand,
@@ -32,7 +33,6 @@ use crate::{
     ids::ModelId,
     money::Usd,
     rank::{Cost, session::SessionCache},
-    resilience::failure::Failure,
     route::{self, Asked, Decision, Facts, Reading, Reason, Timings},
     telemetry::{clock, usage::Ended},
 };
@@ -286,7 +286,8 @@ async fn deliver(
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
 ) -> Result<Option<Arc<Target>>, Stop> {
-    let begun = match attempt::run(job, exchange, ledger).await {
+    let mut tried = Tried::default();
+    let begun = match attempt::run(job, &mut tried, exchange, ledger).await {
         Ok(begun) => *begun,
         Err(NotBegun::Refused(refusal)) => return Err(refusal.into()),
         Err(NotBegun::Interrupted(interrupt)) => return Err(interrupt.into()),
@@ -294,23 +295,28 @@ async fn deliver(
     let Begun { target, timeouts, opened, mut trial } = begun;
     trial.content_began();
     ledger.answered(opened.upstream_request_id);
-    let (outcome, ending) = match opened.answer {
+    let told = match opened.answer {
         Answer::Whole(bytes, outcome) => {
             ledger.used(&outcome);
             let sent = send_json(exchange, 200, ledger.headers(), bytes).await;
-            (outcome, sent.map_or_else(Ending::Interrupted, |()| Ending::Complete))
+            let ending = sent.map_or_else(Ending::Interrupted, |()| Ending::Complete);
+            Told { target, trial, outcome, ending }
         }
-        Answer::Stream(mut live) => {
+        Answer::Stream(live) => {
             let headers = ledger.stream_headers();
-            let patience =
-                Patience { between_tokens: timeouts.between_tokens, deadline: ledger.deadline() };
-            let ending = match exchange.start(http::StatusCode::OK, headers, None).await {
-                Ok(()) => Box::pin(relay::relay(&mut live, exchange, patience)).await,
-                Err(_) => Ending::Interrupted(Interrupt::CallerGone),
-            };
-            (live.stream.outcome(), ending)
+            let first = Telling { target, timeouts, live, trial };
+            match exchange.start(http::StatusCode::OK, headers, None).await {
+                Ok(()) => rescue::tell(job, &mut tried, first, exchange, ledger).await,
+                Err(_) => first.told(Ending::Interrupted(Interrupt::CallerGone)),
+            }
         }
     };
+    Ok(settle(job, told, ledger))
+}
+
+/// Books an answer that has ended. Returns who answered whole.
+fn settle(job: &Job<'_>, told: Told<'_>, ledger: &mut Ledger<'_>) -> Option<Arc<Target>> {
+    let Told { target, mut trial, outcome, ending } = told;
     trial.learned(&outcome);
     ledger.used(&outcome);
     if let Some(id) = &outcome.response_id {
@@ -320,16 +326,14 @@ async fn deliver(
         Ending::Complete => {
             trial.end(Verdict::Answered);
             ledger.end(Ended::Answered, 200, None);
-            Ok(Some(Arc::clone(target)))
+            Some(Arc::clone(target))
         }
-        Ending::Broken(broken) => {
+        Ending::Broken(broken) | Ending::Unfinished(broken) => {
             ledger.failed(true);
             tracing::debug!(fault = broken.text, "the stream broke");
-            let failure =
-                if broken.timed_out { Failure::timeout() } else { Failure::broken_stream() };
-            trial.end(Verdict::Failed(failure));
+            trial.end(Verdict::Failed(broken.failure()));
             ledger.end(Ended::Broken, 200, Some("upstream_error"));
-            Ok(None)
+            None
         }
         Ending::Interrupted(interrupt) => {
             trial.end(Verdict::Cancelled);
@@ -338,7 +342,7 @@ async fn deliver(
                 Interrupt::ShuttingDown => "shutting_down",
             };
             ledger.end(Ended::Cancelled, 200, Some(code));
-            Ok(None)
+            None
         }
     }
 }

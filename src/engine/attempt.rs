@@ -5,6 +5,7 @@
 //! another target is never refused by the budget: one failure must not cost a caller its answer.
 
 use std::{
+    pin::pin,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -22,8 +23,9 @@ use crate::{
     dialect::{
         Dialect,
         answer::{Echo, Terms},
+        continuation::Manner,
         ir,
-        request::{self, Outgoing, Shape},
+        request::{Outgoing, Shape},
     },
     engine::{
         Engine, World,
@@ -32,6 +34,8 @@ use crate::{
         ledger::Ledger,
         open::{self, Expectation, Opened, Unopened},
         refusal::Refusal,
+        relay::{HEARTBEAT, PING},
+        rescue::{self, Errand, Unfinished},
         trial::{Subject, Trial, Verdict},
     },
     http::header,
@@ -93,29 +97,34 @@ enum Visit<'a> {
     Stop,
 }
 
-/// What the attempts so far have shown.
+/// How far down the plan the request has come, and what the attempts so far have shown.
 #[derive(Default)]
-struct Tried {
+pub(super) struct Tried {
     attempts: u32,
     targets: u32,
+    /// The place in the plan of the target that is next.
+    next: usize,
+    /// The answer that broke off, once one has.
+    unfinished: Option<Arc<Unfinished>>,
     failures: Vec<Failure>,
     /// The largest window that was too small, and what the provider said of it.
     too_long: Option<(u64, Refusal)>,
     timed_out: bool,
 }
 
-/// Tries targets until one begins to answer.
+/// Tries the targets that are left until one begins to answer, or to finish what another began.
 pub(super) async fn run<'a>(
     job: &'a Job<'_>,
+    tried: &mut Tried,
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
 ) -> Result<Box<Begun<'a>>, NotBegun> {
-    let mut tried = Tried::default();
-    for target in &job.decision.targets {
+    while let Some(target) = job.decision.targets.get(tried.next) {
+        tried.next = tried.next.saturating_add(1);
         if tried.rules_out(job, target) {
             continue;
         }
-        match Box::pin(visit(job, target, exchange, ledger, &mut tried)).await? {
+        match Box::pin(visit(job, target, exchange, ledger, tried)).await? {
             Visit::Begun(begun) => return Ok(begun),
             Visit::Next => {}
             Visit::Stop => break,
@@ -134,17 +143,10 @@ async fn visit<'a>(
 ) -> Result<Visit<'a>, NotBegun> {
     tried.targets = tried.targets.saturating_add(1);
     let mut repeats = 0;
+    let mut manner = rescue::manner(job, target);
+    let mut first = tried.targets <= 2;
     loop {
-        let now = clock::now();
-        if tried.attempts >= job.failover.attempts {
-            return Ok(Visit::Stop);
-        }
-        if now >= ledger.deadline() {
-            return Ok(Visit::Stop);
-        }
-        let first_move = repeats == 0 && tried.targets <= 2;
-        let repeat = if first_move { Repeat::FirstMove } else { Repeat::Further };
-        if tried.attempts > 0 && !job.engine.budget.allow(repeat, now) {
+        if !tried.may_go_on(job, ledger, std::mem::take(&mut first)) {
             return Ok(Visit::Stop);
         }
         let subject = job.subject(target);
@@ -156,9 +158,15 @@ async fn visit<'a>(
         }
         tried.attempts = tried.attempts.saturating_add(1);
         ledger.attempted(target);
-        match once(job, target, exchange, ledger, trial).await? {
+        let errand = Errand::new(job, target, tried.unfinished.as_deref(), manner);
+        match once(job, errand, exchange, ledger, trial).await? {
             Ok(begun) => return Ok(Visit::Begun(begun)),
-            Err(Unopened::PassOn(refusal)) => return Err(NotBegun::Refused(refusal)),
+            Err(Unopened::PassOn(refusal)) if tried.unfinished.is_none() => {
+                return Err(NotBegun::Refused(refusal));
+            }
+            // The caller has an answer: that this model refuses to go on with it is no mistake of the caller's.
+            Err(Unopened::PassOn(_)) if manner == Manner::Prefill => manner = Manner::Words,
+            Err(Unopened::PassOn(_)) => return Ok(Visit::Next),
             Err(Unopened::TooLong(refusal)) => {
                 tried.too_long(job, target, refusal);
                 return Ok(Visit::Next);
@@ -192,30 +200,29 @@ fn pause_before_repeat(job: &Job<'_>, failure: &Failure, repeats: u32) -> Option
 /// One attempt.
 async fn once<'a>(
     job: &'a Job<'_>,
-    target: &'a Arc<Target>,
+    errand: Errand<'a, '_>,
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
     mut trial: Trial<'a>,
 ) -> Result<Result<Box<Begun<'a>>, Unopened>, NotBegun> {
-    let timeouts = job.timeouts(target);
+    let timeouts = job.timeouts(errand.target);
     let patience = if job.request.stream { timeouts.first_token } else { timeouts.response };
     let now = clock::now();
     let patience = patience.min(ledger.deadline().saturating_duration_since(now));
     let deadline = now.checked_add(patience).unwrap_or(now);
-    let outgoing = job.outgoing(target);
-    let work = timeout(patience, job.open(target, &outgoing, timeouts.connect, deadline));
-    let opened = tokio::select! {
-        interrupt = exchange.interrupted() => {
+    let work = timeout(patience, job.open(&errand, timeouts.connect, deadline));
+    let opened = match beside(work, exchange).await {
+        Ok(opened) => opened,
+        Err(interrupt) => {
             trial.end(Verdict::Cancelled);
             return Err(NotBegun::Interrupted(interrupt));
         }
-        opened = work => opened,
     };
     let opened = opened.unwrap_or_else(|_| Err(Failure::timeout().into()));
     Ok(match opened {
         Ok(opened) => {
-            ledger.lost(outgoing.losses);
-            Ok(Box::new(Begun { target, timeouts, opened, trial }))
+            ledger.lost(errand.outgoing.losses);
+            Ok(Box::new(Begun { target: errand.target, timeouts, opened, trial }))
         }
         Err(unopened) => {
             trial.unopened(&unopened);
@@ -241,36 +248,40 @@ impl Job<'_> {
         }
     }
 
-    fn dialect(&self, target: &Target) -> Dialect {
+    /// The API in which the target is asked.
+    pub(super) fn dialect(&self, target: &Target) -> Dialect {
         target.provider.api.dialect_for(self.request.dialect)
     }
 
-    fn outgoing(&self, target: &Target) -> Outgoing {
+    /// What the target's model asks of a request.
+    pub(super) fn shape<'t>(&self, target: &'t Target) -> Shape<'t> {
         let model = self.world.catalog.model(target.model.as_str());
         // Reasoning that one backend signed is nothing to another.
         let last = self.session.as_ref().and_then(|session| session.target.as_ref());
-        let shape = Shape {
+        Shape {
             upstream_id: &target.upstream_id,
             max_output: model.and_then(|model| model.max_output),
             prefill: model.is_some_and(|model| model.prefill),
             foreign_reasoning: last.is_some_and(|last| *last != target.id),
             ..Shape::default()
-        };
-        request::write_request(self.request, self.body, self.dialect(target), &shape)
+        }
     }
 
     async fn open(
         &self,
-        target: &Target,
-        outgoing: &Outgoing,
+        errand: &Errand<'_, '_>,
         connect: Duration,
         deadline: Instant,
     ) -> Result<Opened, Unopened> {
+        let (target, outgoing) = (errand.target, &errand.outgoing);
         let dialect = self.dialect(target);
         let passthrough = matches!(target.provider.auth, Auth::Passthrough);
         let credential = self.admitted.credential.as_ref();
         let mut caller_headers = HeaderMap::new();
         header::forward(&self.admitted.forwarded, dialect, &mut caller_headers);
+        if errand.is_another_request() {
+            caller_headers.remove(header::IDEMPOTENCY_KEY);
+        }
         let sent = self.engine.upstream.send(Call {
             target,
             path: dialect.path(),
@@ -286,6 +297,7 @@ impl Job<'_> {
         let expectation = Expectation {
             terms: self.terms(target, outgoing),
             streamed: self.request.stream,
+            beginning: errand.beginning,
             passthrough,
             mask: &mask,
             wall: clock::wall(),
@@ -311,7 +323,41 @@ impl Job<'_> {
     }
 }
 
+/// Waits for `work`, unless the request ends from outside before. A caller who has got a part of the answer is sent
+/// comments meanwhile.
+async fn beside<T>(
+    work: impl Future<Output = T>,
+    exchange: &mut impl Exchange,
+) -> Result<T, Interrupt> {
+    let mut work = pin!(work);
+    loop {
+        let started = exchange.started();
+        tokio::select! {
+            interrupt = exchange.interrupted() => return Err(interrupt),
+            done = &mut work => return Ok(done),
+            () = sleep(HEARTBEAT), if started => {}
+        }
+        exchange.write(Bytes::from_static(PING)).await.map_err(|_| Interrupt::CallerGone)?;
+    }
+}
+
 impl Tried {
+    /// The answer that began has broken off: what is left of the plan is to finish it.
+    pub(super) fn finish(&mut self, unfinished: &Arc<Unfinished>) {
+        self.failures.push(Failure::broken_stream());
+        self.unfinished = Some(Arc::clone(unfinished));
+    }
+
+    /// Whether there may be one more attempt; `first` where it is the first at its target, and that one of the first
+    /// two.
+    fn may_go_on(&self, job: &Job<'_>, ledger: &Ledger<'_>, first: bool) -> bool {
+        let now = clock::now();
+        let repeat = if first { Repeat::FirstMove } else { Repeat::Further };
+        self.attempts < job.failover.attempts
+            && now < ledger.deadline()
+            && (self.attempts == 0 || job.engine.budget.allow(repeat, now))
+    }
+
     /// Whether what was learned on the way speaks against a target that the plan names.
     fn rules_out(&self, job: &Job<'_>, target: &Target) -> bool {
         let Some((too_small, _)) = &self.too_long else { return false };
@@ -327,8 +373,8 @@ impl Tried {
     }
 
     /// What the caller is told when no target answered.
-    fn refusal(self, job: &Job<'_>) -> Refusal {
-        if let (Some((_, refusal)), false) = (self.too_long, self.timed_out) {
+    fn refusal(&mut self, job: &Job<'_>) -> Refusal {
+        if let (Some((_, refusal)), false) = (self.too_long.take(), self.timed_out) {
             return refusal;
         }
         let ended = if self.timed_out { Ended::Total } else { Ended::NoTarget };

@@ -46,6 +46,8 @@ pub(super) struct Ledger<'a> {
     overhead: Option<Duration>,
     usage: Option<Usage>,
     usage_estimated: bool,
+    /// Who began the answer that the target has finished, and what that took.
+    begun_by: Option<(Arc<Target>, Usage)>,
     input_tokens: u64,
     status: u16,
     code: Option<&'static str>,
@@ -77,6 +79,7 @@ impl<'a> Ledger<'a> {
             overhead: None,
             usage: None,
             usage_estimated: false,
+            begun_by: None,
             input_tokens: 0,
             status: 0,
             code: None,
@@ -130,6 +133,16 @@ impl<'a> Ledger<'a> {
         self.possibly_billed = self.possibly_billed.saturating_add(u32::from(possibly_billed));
     }
 
+    /// The answer that `target` began has broken off after it took this much, and another target finishes it.
+    pub(super) fn handed_on(&mut self, target: &Arc<Target>, usage: Usage) {
+        self.begun_by = Some((Arc::clone(target), usage));
+    }
+
+    /// The answer is that of `target`: no other has finished it.
+    pub(super) fn left_with(&mut self, target: &Arc<Target>) {
+        self.target = Some(Arc::clone(target));
+    }
+
     /// The next attempt follows a failure of this cause.
     pub(super) fn moved_on(&self, cause: Option<Cause>) {
         if let Some(cause) = cause {
@@ -151,13 +164,8 @@ impl<'a> Ledger<'a> {
 
     /// What the answer reported of itself; what it did not is estimated.
     pub(super) fn used(&mut self, outcome: &Outcome) {
-        self.usage_estimated = outcome.usage.is_none();
-        let estimated = || Usage {
-            input: self.input_tokens,
-            // Four bytes a token: the common rule of thumb for English.
-            output: outcome.content_bytes.div_ceil(4),
-            ..Usage::default()
-        };
+        self.usage_estimated = outcome.usage.is_none() || self.begun_by.is_some();
+        let estimated = || Usage::estimate(self.input_tokens, outcome.content_bytes);
         self.usage = Some(outcome.usage.unwrap_or_else(estimated));
     }
 
@@ -210,9 +218,13 @@ impl<'a> Ledger<'a> {
         headers
     }
 
-    fn cost(&self) -> Option<Usd> {
-        let target = self.target.as_ref()?;
-        let usage = self.usage.as_ref()?;
+    /// Who answered, and what each used: one, or who began the answer and who finished it.
+    fn parts(&self) -> impl Iterator<Item = (&Arc<Target>, &Usage)> {
+        let last = self.target.as_ref().zip(self.usage.as_ref());
+        self.begun_by.iter().map(|(target, usage)| (target, usage)).chain(last)
+    }
+
+    fn cost(&self, target: &Target, usage: &Usage) -> Option<Usd> {
         let model = self.world.catalog.model(target.model.as_str())?;
         let prices = self.engine.prices.load();
         let quote = prices.quote(model, target, usage.input, clock::wall());
@@ -248,17 +260,23 @@ fn put(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
 impl Drop for Ledger<'_> {
     fn drop(&mut self) {
         let duration = clock::now().saturating_duration_since(self.started);
-        let cost = self.cost();
+        let mut cost = Some(Usd::ZERO);
+        let mut used: Option<Usage> = None;
         let metrics = &self.engine.metrics;
         metrics.request_ended(self.counted);
         if let (Some(decision), true) = (&self.decision, self.counted) {
             let task = decision.task.as_ref().map(|task| &task.name);
             metrics.decision(self.router.as_ref(), task, decision.reason);
         }
-        if let (Some(target), Some(usage)) = (&self.target, &self.usage) {
-            metrics.usage(target, usage, cost);
+        for (target, usage) in self.parts() {
+            let part = self.cost(target, usage);
+            metrics.usage(target, usage, part);
+            cost = cost.zip(part).map(|(all, part)| all.plus(part));
+            used = Some(used.unwrap_or_default().plus(usage));
         }
-        if let (Some(target), true) = (&self.target, self.status == 200) {
+        cost = cost.filter(|_| used.is_some());
+        let first = self.begun_by.as_ref().map(|(target, _)| target).or(self.target.as_ref());
+        if let (Some(target), true) = (first, self.status == 200) {
             metrics.answered(target, duration, self.first_content.filter(|_| self.streamed));
         }
         if let Some(overhead) = self.overhead {
@@ -283,7 +301,7 @@ impl Drop for Ledger<'_> {
             ended: self.ended,
             streamed: self.streamed,
             dry_run: !self.counted,
-            usage: self.usage.as_ref(),
+            usage: used.as_ref(),
             usage_estimated: self.usage_estimated,
             input_tokens_estimated: self.input_tokens,
             cost,

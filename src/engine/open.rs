@@ -87,6 +87,8 @@ pub(super) struct Expectation<'a> {
     pub terms: Terms<'a>,
     /// Whether a stream was asked for.
     pub streamed: bool,
+    /// What a stream is to the caller.
+    pub beginning: Beginning<'a>,
     /// Whether the caller's own credential was sent, so that its refusal is the caller's business.
     pub passthrough: bool,
     /// Takes credentials out of a provider's words.
@@ -95,6 +97,22 @@ pub(super) struct Expectation<'a> {
     pub wall: jiff::Timestamp,
     /// When the attempt has to be over.
     pub deadline: Instant,
+}
+
+/// What a stream that begins is to the caller.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beginning<'a> {
+    /// The answer, for better or worse.
+    Plain,
+    /// The answer, of which account is kept so that another model can finish it.
+    Traced,
+    /// The rest of an answer that broke off.
+    Resumed {
+        /// That answer.
+        of: &'a answer::Stream,
+        /// Whether the model was shown it without the white space at its end.
+        trimmed: bool,
+    },
 }
 
 /// Judges what `sent` brought, up to the first content.
@@ -150,7 +168,11 @@ async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unope
     let mut live = Live {
         body,
         decoder: Decoder::new(MAX_FRAME),
-        stream: answer::Stream::new(&expectation.terms),
+        stream: match expectation.beginning {
+            Beginning::Plain => answer::Stream::new(&expectation.terms),
+            Beginning::Traced => answer::Stream::new(&expectation.terms).traced(),
+            Beginning::Resumed { of, trimmed } => of.resumed(&expectation.terms, trimmed),
+        },
         held: BytesMut::new(),
         finished: false,
         whole: false,

@@ -1,29 +1,37 @@
 //! From the first content to the end: events to the caller as they come, what is ready together written together.
 //!
 //! From here on the answer belongs to one model. A break, a silence or nonsense becomes an error in the caller's own
-//! dialect inside the stream, never a clean end: a caller that sees the end of an answer has the whole of it.
+//! dialect inside the stream, never a clean end: a caller that sees the end of an answer has the whole of it. Where
+//! another model may finish the answer, the caller is told nothing yet: see `rescue`.
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
 use crate::{
-    dialect::{answer::AnswerFault, error::Problem},
+    dialect::{
+        answer::{AnswerFault, Stream},
+        error::Problem,
+    },
     engine::{
         exchange::{Exchange, Interrupt},
         open::Live,
     },
+    resilience::failure::Failure,
     telemetry::clock,
     upstream::BodyFault,
 };
 
 /// After this much silence a caller is sent a comment, so that nothing between us takes the connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long the rest of a finished stream is read, so that its connection can be used again.
 const TAIL: Duration = Duration::from_millis(500);
+
+/// That comment.
+pub(super) const PING: &[u8] = b": ping\n\n";
 
 /// The most that is gathered before it is written.
 const GATHER: usize = 64 * 1024;
@@ -38,6 +46,8 @@ pub(super) enum Ending {
     Complete,
     /// The provider's side broke; the caller was told.
     Broken(Broken),
+    /// The provider's side broke, and the caller was not told, because another model may finish the answer.
+    Unfinished(Broken),
     /// The caller's side ended it.
     Interrupted(Interrupt),
 }
@@ -49,6 +59,13 @@ pub(super) struct Broken {
     pub text: String,
     /// Whether it was silence.
     pub timed_out: bool,
+}
+
+impl Broken {
+    /// What follows for the target.
+    pub(super) const fn failure(&self) -> Failure {
+        if self.timed_out { Failure::timeout() } else { Failure::broken_stream() }
+    }
 }
 
 /// Time limits of a stream.
@@ -95,8 +112,10 @@ pub(super) async fn relay(
         match step(live, exchange, &mut pace).await {
             Step::GoOn => {}
             Step::Over => return finish(live, exchange).await,
-            Step::Broken(broken) => return tell(live, exchange, broken).await,
-            Step::Interrupted(interrupt) => return interrupted(live, exchange, interrupt).await,
+            Step::Broken(broken) => return break_off(live, exchange, broken).await,
+            Step::Interrupted(interrupt) => {
+                return interrupted(&live.stream, exchange, interrupt).await;
+            }
         }
     }
 }
@@ -169,7 +188,7 @@ impl Pace {
     /// Shows a caller that waits for long that the connection lives.
     fn beat(&self, live: &mut Live) {
         if clock::now().saturating_duration_since(self.last_write) >= HEARTBEAT {
-            live.held.extend_from_slice(b": ping\n\n");
+            live.held.extend_from_slice(PING);
         }
     }
 }
@@ -217,7 +236,7 @@ fn take(live: &mut Live, first: &[u8]) -> Taken {
 /// Ends the answer where it is whole, and says so where it is not.
 async fn finish(live: &mut Live, exchange: &mut impl Exchange) -> Ending {
     if let Err(fault) = live.conclude() {
-        return tell(live, exchange, broken(&fault)).await;
+        return break_off(live, exchange, broken(&fault)).await;
     }
     // An SDK closes right after the last event; the answer is complete all the same.
     let _ = exchange.write(live.held.split().freeze()).await;
@@ -227,16 +246,30 @@ async fn finish(live: &mut Live, exchange: &mut impl Exchange) -> Ending {
     Ending::Complete
 }
 
-async fn interrupted(
-    live: &mut Live,
+/// Ends an answer that is not complete because the request ends from outside.
+pub(super) async fn interrupted(
+    stream: &Stream,
     exchange: &mut impl Exchange,
     interrupt: Interrupt,
 ) -> Ending {
     if interrupt == Interrupt::ShuttingDown {
         let text = "the proxy is shutting down".to_owned();
-        tell(live, exchange, Broken { text, timed_out: false }).await;
+        tell(stream, exchange, Broken { text, timed_out: false }).await;
     }
     Ending::Interrupted(interrupt)
+}
+
+/// The provider's side broke: tells the caller so, unless all had been said, or another model may finish the answer.
+async fn break_off(live: &mut Live, exchange: &mut impl Exchange, broken: Broken) -> Ending {
+    if live.stream.settle(&mut live.held) {
+        let _ = exchange.write(live.held.split().freeze()).await;
+        let _ = exchange.finish().await;
+        return Ending::Complete;
+    }
+    if live.stream.unfinished().is_some() {
+        return Ending::Unfinished(broken);
+    }
+    tell(&live.stream, exchange, broken).await
 }
 
 fn broken(fault: &AnswerFault) -> Broken {
@@ -249,15 +282,14 @@ fn broken(fault: &AnswerFault) -> Broken {
 }
 
 /// Says in the caller's dialect that the answer is not complete, and ends it.
-async fn tell(live: &mut Live, exchange: &mut impl Exchange, broken: Broken) -> Ending {
+pub(super) async fn tell(stream: &Stream, exchange: &mut impl Exchange, broken: Broken) -> Ending {
     let (status, code, message) = if broken.timed_out {
         (504, "upstream_timeout", "the model stopped answering before its answer was complete")
     } else {
         (502, "upstream_error", "the answer broke off before it was complete")
     };
-    let mut out = BytesMut::new();
-    live.stream.fail(&Problem { status, code, message: message.to_owned() }, &mut out);
-    if exchange.write(out.freeze()).await.is_err() {
+    let last = stream.last_words(&Problem { status, code, message: message.to_owned() });
+    if exchange.write(last).await.is_err() {
         return Ending::Interrupted(Interrupt::CallerGone);
     }
     let _ = exchange.finish().await;

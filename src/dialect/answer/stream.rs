@@ -211,15 +211,20 @@ impl Stream {
 
     /// Ends the stream with an error in the caller's dialect, unless it is over.
     pub fn fail(&mut self, problem: &Problem, out: &mut BytesMut) {
+        out.extend_from_slice(&self.last_words(problem));
+        self.phase = Phase::Finished;
+    }
+
+    /// The error in the caller's dialect that would end the stream now; nothing where it is over.
+    pub fn last_words(&self, problem: &Problem) -> Bytes {
         if self.phase == Phase::Finished {
-            return;
+            return Bytes::new();
         }
         let sequence = match &self.mode {
             Mode::Relay { sequence, .. } => *sequence,
             Mode::Translate(writing) => writing.encoder.sequence(),
         };
-        out.extend_from_slice(&error::in_stream(self.caller, problem, sequence));
-        self.phase = Phase::Finished;
+        error::in_stream(self.caller, problem, sequence)
     }
 
     /// What the answer was, so far.
