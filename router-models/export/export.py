@@ -74,7 +74,7 @@ def main() -> None:
     """Exports, calibrates, and prints what was measured."""
     given = _arguments()
     given.out.mkdir(parents=True, exist_ok=True)
-    encode = window.load_tokenizer(str(given.tokenizer))
+    encode = window.load_tokenizer(given.tokenizer)
     parameters = weights.read_checkpoint(given.checkpoint)
     scale = float(np.exp(parameters["log_s"][0]))
     words = weights.read_words(given.base).first(pieces.write(given.tokenizer, given.out))

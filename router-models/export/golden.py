@@ -24,7 +24,10 @@ CONVERSATIONS = [
     [
         {"role": "system", "content": "You are a coding assistant."},
         {"role": "user", "content": "Schreib mir eine Funktion, die Primzahlen zählt."},
-        {"role": "assistant", "content": "def count_primes(n):\n    return sum(all(k % d for d in range(2, k)) for k in range(2, n))"},
+        {
+            "role": "assistant",
+            "content": "def count_primes(n):\n    return sum(all(k % d for d in range(2, k)) for k in range(2, n))",
+        },
         {"role": "user", "content": "Can you make it faster? 🚀"},
     ],
     _user("Traduis cette phrase en anglais, s'il te plaît : « Où est la gare ? »"),
@@ -41,7 +44,10 @@ CONVERSATIONS = [
     _user("이 표를 요약해 줘"),
     _user("Bu cümleyi düzelt: İstanbul'a gidicem"),
     _user("👩‍👩‍👧‍👦 ❤️‍🔥 🇩🇪 what do these mean?"),
-    _user("```python\nfor i in range(10):\n\tprint(f\"{i:>3}\")\n```\nTypeError: unsupported operand type(s) for +: 'int' and 'str'"),
+    _user(
+        '```python\nfor i in range(10):\n\tprint(f"{i:>3}")\n```\n'
+        "TypeError: unsupported operand type(s) for +: 'int' and 'str'"
+    ),
     _user("  \t leading   and    inner     spaces\u00a0and\u3000wide ones \u200b zero width \n\n\n end "),
     _user("</s><s> <mask> <unk> <pad> ▁ \u0000 ﬁne Å e\u0301 \ufeff \ufffd"),
     _user(f"Summarize in one sentence:\n\n{_LONG}"),

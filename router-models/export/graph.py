@@ -5,8 +5,10 @@ task's text is a plain mean. Attention is one fused operator of ONNX Runtime. La
 before them, on purpose: the fused operator takes five times as long.
 Dense products are integer (`DynamicQuantizeMatMul`: 8-bit activations with one scale, weights with one for each output
 column). What is too loud for one scale is spared (`outliers.py`): a few hidden channels of each feed-forward are
-computed in float32 beside it, and its inputs are calmed, their weights raised in turn. The word rows lie outside the graph in a file of their own,
-which is mapped rather than read, so that only the rows that are used become resident.
+computed in float32 beside it, and its inputs are calmed, their weights raised in turn.
+
+The word rows lie outside the graph in a file of their own, which is mapped rather than read, so that only the rows that
+are used become resident.
 """
 
 from dataclasses import dataclass
@@ -55,8 +57,6 @@ class Graph:
         return output
 
 
-
-
 def quantize_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Symmetric 8-bit with one scale for each column."""
     scale = np.maximum(np.abs(weight).max(axis=0), 1e-12) / LEVELS
@@ -91,9 +91,7 @@ def _words(graph: Graph) -> str:
     shape = graph.constant("blocks", np.array([0, 0, WIDTH // 32, 16], np.int64))
     blocks = graph.op("Reshape", [nibbles, shape], "rows.blocks")
     low = graph.op("BitwiseAnd", [blocks, graph.constant("mask", np.array(15, np.uint8))], "rows.low")
-    high = graph.op(
-        "BitShift", [blocks, graph.constant("four", np.array(4, np.uint8))], "rows.high", direction="RIGHT"
-    )
+    high = graph.op("BitShift", [blocks, graph.constant("four", np.array(4, np.uint8))], "rows.high", direction="RIGHT")
     values = graph.op("Concat", [low, high], "rows.unsigned", axis=3)
     values = graph.op("Cast", [values], "rows.float", to=TensorProto.FLOAT)
     values = graph.op("Sub", [values, graph.constant("eight", np.array(8, np.float32))], "rows.signed")
@@ -106,11 +104,19 @@ def _words(graph: Graph) -> str:
 
 def _embed(graph: Graph, parameters: dict) -> str:
     one, zero = graph.constant("one_axis", np.array([1], np.int64)), graph.constant("start", np.array([0], np.int64))
-    length = graph.op("Slice", [graph.op("Shape", ["ids"], "shape"), one, graph.constant("two", np.array([2]))], "length")
+    length = graph.op(
+        "Slice", [graph.op("Shape", ["ids"], "shape"), one, graph.constant("two", np.array([2]))], "length"
+    )
     positions = graph.constant("positions", parameters["pos.weight"][:POSITIONS])
     positions = graph.op("Slice", [positions, zero, length, zero], "position")
     types = graph.op("Gather", [graph.constant("type.rows", parameters["typ.weight"]), "types"], "type", axis=0)
-    return _norm(graph, graph.op("Add", [_words(graph), types], "embedded"), graph.op("Unsqueeze", [positions, zero], "position3"), parameters, "ln")
+    return _norm(
+        graph,
+        graph.op("Add", [_words(graph), types], "embedded"),
+        graph.op("Unsqueeze", [positions, zero], "position3"),
+        parameters,
+        "ln",
+    )
 
 
 def _feed_forward(graph: Graph, source: str, parameters: dict, name: str, spared: Spared | None) -> str:
@@ -120,10 +126,14 @@ def _feed_forward(graph: Graph, source: str, parameters: dict, name: str, spared
         wide = graph.op("Gelu", [_dense(graph, source, first, bias, f"{name}.f1", False)], f"{name}.gelu")
         return _dense(graph, wide, second, last, f"{name}.f2", False)
     channels = spared.channels
-    narrow = graph.op("MatMul", [source, graph.constant(f"{name}.spared.in", first[channels].T)], f"{name}.spared.product")
+    narrow = graph.op(
+        "MatMul", [source, graph.constant(f"{name}.spared.in", first[channels].T)], f"{name}.spared.product"
+    )
     narrow = graph.op("Add", [narrow, graph.constant(f"{name}.spared.bias", bias[channels])], f"{name}.spared")
     narrow = graph.op("Gelu", [narrow], f"{name}.spared.gelu")
-    narrow = graph.op("MatMul", [narrow, graph.constant(f"{name}.spared.out", second[:, channels].T)], f"{name}.spared.back")
+    narrow = graph.op(
+        "MatMul", [narrow, graph.constant(f"{name}.spared.out", second[:, channels].T)], f"{name}.spared.back"
+    )
     first, bias, second = first.copy(), bias.copy(), second.copy()
     first[channels], bias[channels], second[:, channels] = 0, 0, 0
     if spared.calm is not None:
@@ -142,16 +152,14 @@ def _layer(graph: Graph, source: str, parameters: dict, index: int, spared: Spar
 
     projected = dense(source, "qkv")
     parts = [f"{name}.{part}" for part in ("query", "key", "value")]
-    graph.nodes.append(
-        helper.make_node("Split", [projected], parts, name=f"{name}.split", axis=2, num_outputs=3)
-    )
+    graph.nodes.append(helper.make_node("Split", [projected], parts, name=f"{name}.split", axis=2, num_outputs=3))
     attended = graph.op("MultiHeadAttention", parts, f"{name}.attended", _RUNTIME, num_heads=HEADS)
     middle = _norm(graph, dense(attended, "o"), source, parameters, f"{name}.ln1")
     return _norm(graph, _feed_forward(graph, middle, parameters, name, spared), middle, parameters, f"{name}.ln2")
 
 
 def _pool(graph: Graph, states: str, parameters: dict, scale: float) -> None:
-    zero, one = "start", "one_axis"
+    one = "one_axis"
     score = graph.op("MatMul", [states, graph.constant("pool.weight", parameters["qa.weight"].T)], "pool.score")
     gate = float(np.log(max(float(parameters["gate"][0]), 1e-3)))
     earlier = graph.op("Cast", ["types"], "pool.earlier", to=TensorProto.FLOAT)

@@ -9,6 +9,7 @@ nothing but what the token limits drop anyway (no piece is longer than 16 charac
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -25,15 +26,17 @@ TAIL_CHARACTERS = 500
 MESSAGES = 16
 START, END = 0, 2
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-WHITE = "".join(map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000]))
+WHITE = "".join(
+    map(chr, [*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000])
+)
 
 Encode = Callable[[str], Sequence[int]]
 
 
-def load_tokenizer(path: str) -> Encode:
+def load_tokenizer(path: Path) -> Encode:
     """The published tokenizer, with two changes: scores are single precision, as the program keeps them, and special
     tokens cannot be written by a user."""
-    published = json.load(open(path, encoding="utf-8"))
+    published = json.loads(path.read_text(encoding="utf-8"))
     published["added_tokens"] = []
     published["post_processor"] = None
     vocabulary = published["model"]["vocab"]
