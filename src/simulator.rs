@@ -12,6 +12,7 @@
 mod answer;
 mod ask;
 mod chat;
+mod conduct;
 mod control;
 mod demo;
 mod error;
@@ -21,6 +22,7 @@ mod messages;
 mod other;
 mod pace;
 mod responses;
+mod schema;
 mod serve;
 
 use std::{

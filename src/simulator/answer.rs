@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::simulator::{
     Model,
-    ask::{Ask, Last, Wanted, quote},
+    ask::{Ask, Enclosed, Last, Wanted, quote},
 };
 
 const BYTES_PER_TOKEN: u64 = 4;
@@ -30,12 +30,20 @@ pub(super) struct Answer {
     pub(super) response_id: String,
     /// The model that was asked.
     pub(super) model: String,
-    /// The text, token by token; empty where only tools are called.
+    /// What was thought before, token by token.
+    pub(super) thinking: Vec<String>,
+    /// What seals the thinking: only this provider takes it back.
+    pub(super) seal: String,
+    /// The text, token by token; empty where only one tool is called.
     pub(super) tokens: Vec<String>,
     /// The tools that are called.
     pub(super) calls: Vec<Wanted>,
     /// Why it ends.
     pub(super) stop: Stop,
+    /// The stop sequence that ended it.
+    pub(super) sequence: Option<String>,
+    /// Whether the text is a refusal.
+    pub(super) refused: bool,
     /// What it is said to cost.
     pub(super) usage: Usage,
 }
@@ -60,14 +68,23 @@ pub(super) struct Usage {
     pub(super) input: u64,
     /// Those of them that a cache held.
     pub(super) cached: u64,
+    /// Those of them that were written to a cache, where the API tells them apart.
+    pub(super) written: u64,
     /// Output tokens.
     pub(super) output: u64,
+    /// Those of them that were thought.
+    pub(super) thought: u64,
 }
 
 impl Answer {
     /// The whole text.
     pub(super) fn text(&self) -> String {
         self.tokens.concat()
+    }
+
+    /// Everything that was thought.
+    pub(super) fn thoughts(&self) -> String {
+        self.thinking.concat()
     }
 
     /// The made-up id of this answer's `index`-th tool call, which begins with `prefix`.
@@ -85,21 +102,76 @@ pub(super) fn compose(
     cached: u64,
 ) -> Answer {
     let calls = ask.wanted();
-    let mut tokens = if calls.is_empty() { words(provider, model, ask) } else { Vec::new() };
+    let mut thinking = if ask.thinks() { thoughts(model, ask) } else { Vec::new() };
+    let mut tokens = match calls.len() {
+        0 => words(provider, model, ask),
+        1 => Vec::new(),
+        several => split(&format!("[simulated {}] These are {several} calls. ", model.id)),
+    };
     let mut stop = if calls.is_empty() { Stop::End } else { Stop::Tools };
+    let sequence = stopped(&mut tokens, ask).filter(|_| calls.is_empty());
     let most = ask.max_output().and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
-    if tokens.len() > most {
-        tokens.truncate(most);
+    if tokens.len().saturating_add(thinking.len()) > most {
+        thinking.truncate(most);
+        tokens.truncate(most.saturating_sub(thinking.len()));
         stop = Stop::Length;
     }
     let called = calls.iter().fold(0_usize, |sum, call| sum.saturating_add(call.arguments.len()));
-    let usage = Usage {
-        input: input_tokens(ask),
-        cached: cached.min(input_tokens(ask)),
-        output: as_u64(tokens.len()).saturating_add(as_u64(called).div_ceil(BYTES_PER_TOKEN)),
-    };
+    let thought = as_u64(thinking.len());
+    let said = as_u64(tokens.len()).saturating_add(as_u64(called).div_ceil(BYTES_PER_TOKEN));
+    let input = input_tokens(ask);
+    // The end of a prompt is always read anew.
+    let cached = cached.min(input.saturating_sub(1));
+    let usage = Usage { input, cached, written: 0, output: said.saturating_add(thought), thought };
     let response_id = format!("{}{number:08x}", response_prefix(provider));
-    Answer { number, response_id, model: model.id.clone(), tokens, calls, stop, usage }
+    let seal = format!("{}{number:08x}", seal(provider));
+    let model = model.id.clone();
+    Answer {
+        number,
+        response_id,
+        model,
+        thinking,
+        seal,
+        tokens,
+        calls,
+        stop,
+        sequence,
+        refused: false,
+        usage,
+    }
+}
+
+/// Ends `tokens` before the first stop sequence in them, and tells which it was.
+fn stopped(tokens: &mut Vec<String>, ask: &Ask) -> Option<String> {
+    let text = tokens.concat();
+    let found = ask.stops().filter_map(|stop| text.find(stop).map(|at| (at, stop)));
+    let (at, stop) = found.min_by_key(|(at, _)| *at)?;
+    *tokens = split(text.get(..at).unwrap_or_default());
+    Some(stop.to_owned())
+}
+
+/// How what `provider` seals begins.
+pub(super) fn seal(provider: &str) -> String {
+    let name: String = provider.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("simulated{name}")
+}
+
+/// `answer` with what a request with cache markers writes to the cache: all that was not read from it.
+pub(super) fn marked(mut answer: Answer) -> Answer {
+    if answer.usage.input >= CACHE_FROM_TOKENS {
+        answer.usage.written = answer.usage.input.saturating_sub(answer.usage.cached);
+    }
+    answer
+}
+
+/// A refusal in the place of `answer`.
+pub(super) fn refused(mut answer: Answer) -> Answer {
+    answer.calls.clear();
+    answer.tokens = split(&format!("[simulated {}] I must refuse this. ", answer.model));
+    answer.stop = Stop::End;
+    answer.refused = true;
+    answer.usage.output = as_u64(answer.tokens.len());
+    answer
 }
 
 /// How the ids of the answers of `provider` begin in Responses; one that begins otherwise is another's.
@@ -111,6 +183,7 @@ pub(super) fn response_prefix(provider: &str) -> String {
 /// `answer`, stopped by a filter after a few words.
 pub(super) fn filtered(mut answer: Answer) -> Answer {
     answer.calls.clear();
+    answer.thinking.clear();
     if answer.tokens.is_empty() {
         answer.tokens = split("[simulated] ");
     }
@@ -123,6 +196,7 @@ pub(super) fn filtered(mut answer: Answer) -> Answer {
 /// `answer` without anything in it.
 pub(super) fn emptied(mut answer: Answer) -> Answer {
     answer.calls.clear();
+    answer.thinking.clear();
     answer.tokens.clear();
     answer.stop = Stop::End;
     answer.usage.output = 0;
@@ -141,18 +215,37 @@ fn words(provider: &str, model: &Model, ask: &Ask) -> Vec<String> {
         Last::Other => "There was no question.".to_owned(),
     };
     let id = &model.id;
+    if let Some(structured) = ask.structured() {
+        return split(&structured);
+    }
     if ask.wants_json() {
         let (by, said) = (quote(id), quote(&question));
         return split(&format!("{{\"simulated\": true, \"model\": {by}, \"said\": {said}}}"));
     }
+    let enclosed = enclosed(ask);
     let mut tokens = split(&format!(
-        "[simulated {id}] {question} No language model has answered: this is Pointsman's simulator, in the place of \
-         {provider}. "
+        "[simulated {id}] {question} {enclosed}No language model has answered: this is Pointsman's simulator, in the \
+         place of {provider}. "
     ));
     let wanted = length(model.answer_tokens, &question);
     let missing = wanted.saturating_sub(tokens.len());
     tokens.extend(FILLER.split_inclusive(' ').cycle().take(missing).map(str::to_owned));
     tokens
+}
+
+fn enclosed(ask: &Ask) -> String {
+    let Enclosed { images, files } = ask.enclosed();
+    match (images, files) {
+        (0, 0) => String::new(),
+        (images, 0) => format!("Images: {images}. "),
+        (0, files) => format!("Files: {files}. "),
+        (images, files) => format!("Images: {images}, files: {files}. "),
+    }
+}
+
+fn thoughts(model: &Model, ask: &Ask) -> Vec<String> {
+    let bytes = ask.bytes();
+    split(&format!("[simulated {}] I pretend to think about {bytes} bytes. ", model.id))
 }
 
 /// A length around `typical`, always the same for the same question.

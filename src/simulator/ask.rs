@@ -2,9 +2,24 @@
 //!
 //! Lenient as a provider is: unknown fields are ignored, known ones must have their type.
 
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use serde_json::Value;
 
-use serde::{Deserialize, de::IgnoredAny};
+mod tool;
+mod turn;
+
+pub(super) use self::{
+    tool::Wanted,
+    turn::{Enclosed, Last},
+};
+use self::{
+    tool::{Choice, Tool, ToolChoice},
+    turn::{Content, Turn},
+};
+use crate::simulator::schema;
+
+/// What a tool's result says before the names of tools that are to be called next.
+const NEXT: &str = "next call:";
 
 /// A request of any of the three APIs.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +52,22 @@ pub(super) struct Ask {
     response_format: Option<Format>,
     #[serde(default)]
     text: Option<TextOptions>,
+    #[serde(default)]
+    output_config: Option<TextOptions>,
+    #[serde(default)]
+    stop: Option<Stops>,
+    #[serde(default)]
+    stop_sequences: Vec<String>,
+    #[serde(default)]
+    parallel_tool_calls: Option<bool>,
+    #[serde(default)]
+    reasoning_effort: Option<String>,
+    #[serde(default)]
+    reasoning: Option<Reasoning>,
+    #[serde(default)]
+    thinking: Option<Thinking>,
+    #[serde(default)]
+    include: Vec<String>,
     /// The answer that this request goes on from (Responses).
     #[serde(default)]
     pub(super) previous_response_id: Option<String>,
@@ -50,85 +81,24 @@ enum Input {
 }
 
 #[derive(Debug, Deserialize)]
-struct Turn {
-    #[serde(default)]
-    role: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    content: Option<Content>,
-    #[serde(default)]
-    output: Option<Content>,
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
+enum Stops {
+    One(String),
+    Several(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
-struct Part {
+struct Reasoning {
+    #[serde(default)]
+    effort: Option<String>,
+    #[serde(default)]
+    summary: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Thinking {
     #[serde(default, rename = "type")]
     kind: String,
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    content: Option<Box<Content>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tool {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    function: Option<Function>,
-    #[serde(default)]
-    parameters: Option<Schema>,
-    #[serde(default)]
-    input_schema: Option<Schema>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Function {
-    name: String,
-    #[serde(default)]
-    parameters: Option<Schema>,
-}
-
-/// Of a tool's JSON schema: what is needed to make up arguments.
-#[derive(Debug, Default, Deserialize)]
-struct Schema {
-    #[serde(default)]
-    properties: BTreeMap<String, Property>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Property {
-    #[serde(default, rename = "type")]
-    kind: Option<Kind>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Kind {
-    Name(String),
-    Other(IgnoredAny),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum ToolChoice {
-    Word(String),
-    Named {
-        #[serde(default, rename = "type")]
-        kind: Option<String>,
-        #[serde(default)]
-        name: Option<String>,
-        #[serde(default)]
-        function: Option<Function>,
-    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,26 +117,16 @@ struct TextOptions {
 struct Format {
     #[serde(default, rename = "type")]
     kind: String,
+    #[serde(default)]
+    schema: Option<Value>,
+    #[serde(default)]
+    json_schema: Option<NamedSchema>,
 }
 
-/// A tool that the answer calls, with arguments made up from its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// The tool's name.
-    pub(super) name: String,
-    /// Its arguments, a JSON object.
-    pub(super) arguments: String,
-}
-
-/// What the last turn says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Last {
-    /// A user's words.
-    User(String),
-    /// What a tool gave.
-    Tool(String),
-    /// Neither.
-    Other,
+#[derive(Debug, Deserialize)]
+struct NamedSchema {
+    #[serde(default)]
+    schema: Option<Value>,
 }
 
 impl Ask {
@@ -210,9 +170,63 @@ impl Ask {
 
     /// Whether the answer must be JSON.
     pub(super) fn wants_json(&self) -> bool {
-        let text = self.text.as_ref().and_then(|text| text.format.as_ref());
-        let format = self.response_format.as_ref().or(text);
-        format.is_some_and(|format| format.kind.starts_with("json"))
+        self.format().is_some_and(|format| format.kind.starts_with("json"))
+    }
+
+    /// A JSON answer that fits the schema that was asked for, if there is one.
+    pub(super) fn structured(&self) -> Option<String> {
+        let format = self.format()?;
+        let named = || format.json_schema.as_ref().and_then(|named| named.schema.as_ref());
+        let schema = format.schema.as_ref().or_else(named)?;
+        Some(schema::made_up(schema).to_string())
+    }
+
+    fn format(&self) -> Option<&Format> {
+        let options = self.text.as_ref().or(self.output_config.as_ref());
+        self.response_format
+            .as_ref()
+            .or_else(|| options.and_then(|options| options.format.as_ref()))
+    }
+
+    /// Whether it wants the model to think before it answers.
+    pub(super) fn thinks(&self) -> bool {
+        let effort = self.reasoning.as_ref().and_then(|reasoning| reasoning.effort.as_deref());
+        let effort = effort.or(self.reasoning_effort.as_deref());
+        effort.is_some_and(|effort| !matches!(effort, "none" | "minimal"))
+            || self.thinking.as_ref().is_some_and(|thinking| thinking.kind != "disabled")
+    }
+
+    /// Whether it wants to read a summary of what was thought (Responses).
+    pub(super) fn wants_summary(&self) -> bool {
+        self.reasoning.as_ref().is_some_and(|reasoning| reasoning.summary.is_some())
+    }
+
+    /// Whether it wants what was thought sealed, to give it back later (Responses).
+    pub(super) fn wants_sealed(&self) -> bool {
+        self.include.iter().any(|field| field == "reasoning.encrypted_content")
+    }
+
+    /// The words at which the answer ends.
+    pub(super) fn stops(&self) -> impl Iterator<Item = &str> {
+        let own = match &self.stop {
+            Some(Stops::One(stop)) => std::slice::from_ref(stop),
+            Some(Stops::Several(stops)) => stops,
+            None => &[],
+        };
+        own.iter().chain(&self.stop_sequences).map(String::as_str).filter(|stop| !stop.is_empty())
+    }
+
+    /// Pictures and files in the whole conversation.
+    pub(super) fn enclosed(&self) -> Enclosed {
+        let turns = match &self.input {
+            Some(Input::Turns(turns)) => turns,
+            Some(Input::Text(_)) | None => &self.messages,
+        };
+        let mut enclosed = Enclosed::default();
+        for turn in turns {
+            turn.enclosed(&mut enclosed);
+        }
+        enclosed
     }
 
     /// What the last turn says.
@@ -225,35 +239,39 @@ impl Ask {
         turn.map_or(Last::Other, Turn::last)
     }
 
-    /// The tools that the answer calls: those that the user's last words name, or that `tool_choice` forces.
+    /// The tools that the answer calls: those that the user's last words name, each as often as they do, or that
+    /// `tool_choice` forces. A tool's result says after `next call:` which ones are next.
     pub(super) fn wanted(&self) -> Vec<Wanted> {
-        let Last::User(words) = self.last() else { return Vec::new() };
-        let forced = match &self.tool_choice {
-            Some(ToolChoice::Word(word)) if word == "none" => return Vec::new(),
-            Some(ToolChoice::Word(word)) => (word == "required").then_some(None),
-            Some(ToolChoice::Named { kind, name, function }) => {
-                let name = name.as_deref().or(function.as_ref().map(|function| &*function.name));
-                match kind.as_deref() {
-                    Some("none") => return Vec::new(),
-                    Some("any") => Some(None),
-                    _ => name.map(Some),
-                }
-            }
-            None => None,
+        let words = match self.last() {
+            Last::User(words) => words,
+            Last::Tool(given) => match given.split_once(NEXT) {
+                Some((_, next)) => next.to_owned(),
+                None => return Vec::new(),
+            },
+            Last::Other => return Vec::new(),
         };
-        let named: Vec<Wanted> = self
-            .tools
-            .iter()
-            .filter(|tool| match forced {
-                Some(Some(name)) => tool.name() == Some(name),
-                _ => tool.name().is_some_and(|name| words.contains(name)),
-            })
-            .filter_map(Tool::call)
-            .collect();
-        if named.is_empty() && forced.is_some() {
-            return self.tools.iter().take(1).filter_map(Tool::call).collect();
+        let forced = match Choice::of(self.tool_choice.as_ref()) {
+            Choice::None => return Vec::new(),
+            Choice::Free => None,
+            Choice::Forced(name) => Some(name),
+        };
+        let mut calls: Vec<Wanted> = match forced {
+            Some(Some(name)) => self
+                .tools
+                .iter()
+                .filter(|tool| tool.name() == Some(name))
+                .filter_map(Tool::call)
+                .collect(),
+            _ => self.tools.iter().flat_map(|tool| tool.calls(&words)).collect(),
+        };
+        if calls.is_empty() && forced.is_some() {
+            calls.extend(self.tools.iter().find_map(Tool::call));
         }
-        named
+        let alone = self.tool_choice.as_ref().is_some_and(ToolChoice::one_at_a_time);
+        if alone || self.parallel_tool_calls == Some(false) {
+            calls.truncate(1);
+        }
+        calls
     }
 
     /// Bytes of everything that the model reads.
@@ -269,103 +287,9 @@ impl Ask {
     }
 }
 
-impl Turn {
-    fn last(&self) -> Last {
-        let said = self.content.as_ref().map(Content::words).unwrap_or_default();
-        match (self.role.as_deref(), self.kind.as_deref()) {
-            (_, Some("function_call_output")) => {
-                Last::Tool(self.output.as_ref().map(Content::words).unwrap_or_default())
-            }
-            (Some("tool"), _) => Last::Tool(said),
-            (Some("user"), _) => {
-                self.content.as_ref().and_then(Content::tool_result).unwrap_or(Last::User(said))
-            }
-            _ => Last::Other,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let content = self.content.as_ref().map_or(0, Content::bytes);
-        content.saturating_add(self.output.as_ref().map_or(0, Content::bytes))
-    }
-}
-
-impl Content {
-    /// The text of it, parts joined by spaces.
-    fn words(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Parts(parts) => {
-                let texts: Vec<&str> =
-                    parts.iter().filter_map(|part| part.text.as_deref()).collect();
-                texts.join(" ")
-            }
-        }
-    }
-
-    /// What a tool gave, where this is nothing but tools' results.
-    fn tool_result(&self) -> Option<Last> {
-        let Self::Parts(parts) = self else { return None };
-        let mut results = parts.iter().filter(|part| part.kind == "tool_result").peekable();
-        results.peek()?;
-        if parts.iter().any(|part| part.kind == "text") {
-            return None;
-        }
-        let given: Vec<String> = results
-            .filter_map(|part| part.content.as_ref())
-            .map(|content| content.words())
-            .collect();
-        Some(Last::Tool(given.join(" ")))
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Parts(parts) => parts.iter().fold(0, |bytes, part| {
-                let text = part.text.as_ref().map_or(0, String::len);
-                let inner = part.content.as_ref().map_or(0, |content| content.bytes());
-                bytes.saturating_add(text).saturating_add(inner)
-            }),
-        }
-    }
-}
-
-impl Tool {
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref().or(self.function.as_ref().map(|function| &*function.name))
-    }
-
-    fn call(&self) -> Option<Wanted> {
-        let name = self.name()?.to_owned();
-        let function = self.function.as_ref().and_then(|function| function.parameters.as_ref());
-        let schema = function.or(self.parameters.as_ref()).or(self.input_schema.as_ref());
-        let members: Vec<String> = schema
-            .iter()
-            .flat_map(|schema| &schema.properties)
-            .map(|(name, property)| format!("{}:{}", quote(name), property.made_up()))
-            .collect();
-        Some(Wanted { name, arguments: format!("{{{}}}", members.join(",")) })
-    }
-}
-
-impl Property {
-    fn made_up(&self) -> &'static str {
-        match &self.kind {
-            Some(Kind::Name(kind)) => match kind.as_str() {
-                "number" | "integer" => "1",
-                "boolean" => "true",
-                "array" => "[]",
-                "object" => "{}",
-                _ => "\"simulated\"",
-            },
-            Some(Kind::Other(_)) | None => "\"simulated\"",
-        }
-    }
-}
-
 /// `text` as a JSON string.
 pub(super) fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 #[cfg(test)]
@@ -420,12 +344,56 @@ mod tests {
         let wanted = asked("use weather please", "");
         assert_eq!(wanted.len(), 1);
         assert_eq!(wanted[0].name, "weather");
-        assert_eq!(wanted[0].arguments, r#"{"city":"simulated","days":"simulated","metric":true}"#);
+        assert_eq!(wanted[0].arguments, r#"{"city":"simulated","days":1,"metric":true}"#);
         assert_eq!(asked("weather and clock", "").len(), 2);
+        assert_eq!(asked("weather here, weather there", "").len(), 2);
+        assert_eq!(asked("weather and clock", r#""parallel_tool_calls":false,"#).len(), 1);
+        let one = r#""tool_choice":{"type":"auto","disable_parallel_tool_use":true},"#;
+        assert_eq!(asked("weather and clock", one).len(), 1);
         assert!(asked("hello", "").is_empty());
         assert!(asked("weather", r#""tool_choice":"none","#).is_empty());
         assert_eq!(asked("hello", r#""tool_choice":"required","#).len(), 1);
         let forced = asked("hello", r#""tool_choice":{"type":"tool","name":"clock"},"#);
         assert_eq!(forced[0].name, "clock");
+    }
+
+    #[test]
+    fn a_tools_result_names_the_next_call() {
+        let result = |text: &str| {
+            let tools = r#""tools":[{"name":"clock","input_schema":{"type":"object"}}]"#;
+            read(&format!(
+                r#"{{"model":"m",{tools},"messages":[{{"role":"tool","content":"{text}"}}]}}"#
+            ))
+            .wanted()
+        };
+        assert!(result("the clock is slow").is_empty());
+        assert_eq!(result("it is slow; next call: clock").len(), 1);
+    }
+
+    #[test]
+    fn thinking_schemas_stops_and_pictures_are_found_in_each_api() {
+        let thinks = |more: &str| read(&format!(r#"{{"model":"m",{more}}}"#)).thinks();
+        assert!(thinks(r#""reasoning_effort":"low""#));
+        assert!(thinks(r#""reasoning":{"effort":"high"}"#));
+        assert!(thinks(r#""thinking":{"type":"enabled","budget_tokens":1024}"#));
+        assert!(!thinks(r#""reasoning_effort":"none""#));
+        assert!(!thinks(r#""thinking":{"type":"disabled"}"#));
+        let schema = r#"{"type":"object","properties":{"a":{"type":"integer"}}}"#;
+        for more in [
+            format!(
+                r#""response_format":{{"type":"json_schema","json_schema":{{"schema":{schema}}}}}"#
+            ),
+            format!(r#""text":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#),
+            format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#),
+        ] {
+            let ask = read(&format!(r#"{{"model":"m",{more}}}"#));
+            assert_eq!(ask.structured().as_deref(), Some(r#"{"a":1}"#));
+        }
+        let ask = read(
+            r#"{"model":"m","stop":["a"],"stop_sequences":["b"],"messages":[{"role":"user","content":[
+                {"type":"image"},{"type":"tool_result","content":[{"type":"image"},{"type":"document"}]}]}]}"#,
+        );
+        assert_eq!(ask.stops().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(ask.enclosed(), Enclosed { images: 2, files: 1 });
     }
 }

@@ -39,8 +39,10 @@ pub(super) fn stream(answer: &Answer, ask: &Ask) -> Wire {
         let role = r#"{"role":"assistant","content":"","refusal":null}"#;
         events.push(Event::Prelude(chunk.frame(index, role, None)));
     }
-    for token in &answer.tokens {
-        let delta = format!("{{\"content\":{}}}", quote(token));
+    let field = if answer.refused { "refusal" } else { "content" };
+    let thoughts = answer.thinking.iter().map(|token| ("reasoning_content", token));
+    for (field, token) in thoughts.chain(answer.tokens.iter().map(|token| (field, token))) {
+        let delta = format!("{{\"{field}\":{}}}", quote(token));
         events
             .extend((0..ask.choices()).map(|index| Event::Token(chunk.frame(index, &delta, None))));
     }
@@ -112,9 +114,13 @@ pub(super) fn halves(text: &str) -> [&str; 2] {
 }
 
 fn message(answer: &Answer) -> Value {
-    let content = (!answer.tokens.is_empty()).then(|| answer.text());
+    let text = (!answer.tokens.is_empty()).then(|| answer.text());
+    let (content, refusal) = if answer.refused { (None, text) } else { (text, None) };
     let mut message =
-        json!({"role": "assistant", "content": content, "refusal": null, "annotations": []});
+        json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []});
+    if let (false, Some(message)) = (answer.thinking.is_empty(), message.as_object_mut()) {
+        message.insert("reasoning_content".to_owned(), answer.thoughts().into());
+    }
     let calls: Vec<Value> = answer
         .calls
         .iter()
@@ -151,7 +157,7 @@ fn usage(usage: Usage) -> Value {
         "total_tokens": usage.input.saturating_add(usage.output),
         "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0, "audio_tokens": 0,
+            "reasoning_tokens": usage.thought, "audio_tokens": 0,
             "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
         },
     })

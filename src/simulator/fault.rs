@@ -94,6 +94,8 @@ pub enum Fault {
     TooLong,
     /// The answer is stopped by a filter.
     ContentFilter,
+    /// The model refuses, in its API's own form.
+    Refusal,
 }
 
 /// The value of `Retry-After`: a number of seconds, or any text.

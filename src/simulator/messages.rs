@@ -13,6 +13,10 @@ use crate::simulator::{
 /// The answer whole.
 pub(super) fn whole(answer: &Answer) -> String {
     let mut content = Vec::new();
+    if !answer.thinking.is_empty() {
+        let thinking = answer.thoughts();
+        content.push(json!({"type": "thinking", "thinking": thinking, "signature": answer.seal}));
+    }
     if !answer.tokens.is_empty() {
         content.push(json!({"type": "text", "text": answer.text()}));
     }
@@ -23,7 +27,7 @@ pub(super) fn whole(answer: &Answer) -> String {
     }
     json!({
         "id": id(answer), "type": "message", "role": "assistant", "model": answer.model,
-        "content": content, "stop_reason": stop_reason(answer.stop), "stop_sequence": null,
+        "content": content, "stop_reason": stop_reason(answer), "stop_sequence": answer.sequence,
         "usage": usage(answer.usage, answer.usage.output),
     })
     .to_string()
@@ -43,14 +47,20 @@ pub(super) fn stream(answer: &Answer) -> Wire {
     events.push(Event::Prelude(frame(Some("message_start"), &start.to_string())));
     events.push(Event::Prelude(frame(Some("ping"), r#"{"type":"ping"}"#)));
     let mut blocks = 0_usize;
-    if !answer.tokens.is_empty() {
-        events.push(Event::Prelude(block_start(0, &json!({"type": "text", "text": ""}))));
-        events.extend(answer.tokens.iter().map(|token| {
-            let delta = format!(r#"{{"type":"text_delta","text":{}}}"#, quote(token));
-            Event::Token(block_delta(0, &delta))
-        }));
+    if !answer.thinking.is_empty() {
+        let start = json!({"type": "thinking", "thinking": "", "signature": ""});
+        events.push(Event::Prelude(block_start(0, &start)));
+        events.extend(tokens(0, "thinking", &answer.thinking));
+        let seal = format!(r#"{{"type":"signature_delta","signature":{}}}"#, quote(&answer.seal));
+        events.push(Event::Coda(block_delta(0, &seal)));
         events.push(Event::Coda(block_stop(0)));
         blocks = 1;
+    }
+    if !answer.tokens.is_empty() {
+        events.push(Event::Prelude(block_start(blocks, &json!({"type": "text", "text": ""}))));
+        events.extend(tokens(blocks, "text", &answer.tokens));
+        events.push(Event::Coda(block_stop(blocks)));
+        blocks = blocks.saturating_add(1);
     }
     for (index, call) in answer.calls.iter().enumerate() {
         let block = blocks.saturating_add(index);
@@ -66,13 +76,20 @@ pub(super) fn stream(answer: &Answer) -> Wire {
     }
     let delta = json!({
         "type": "message_delta",
-        "delta": {"stop_reason": stop_reason(answer.stop), "stop_sequence": null},
+        "delta": {"stop_reason": stop_reason(answer), "stop_sequence": answer.sequence},
         "usage": {"output_tokens": answer.usage.output},
     });
     events.push(Event::Coda(frame(Some("message_delta"), &delta.to_string())));
     events.push(Event::Done(frame(Some("message_stop"), r#"{"type":"message_stop"}"#)));
     let error = anthropic_body("overloaded_error", "The simulator was ordered to fail here.");
     Wire { events, error: frame(Some("error"), &error) }
+}
+
+fn tokens(block: usize, field: &str, tokens: &[String]) -> impl Iterator<Item = Event> {
+    tokens.iter().map(move |token| {
+        let delta = format!(r#"{{"type":"{field}_delta","{field}":{}}}"#, quote(token));
+        Event::Token(block_delta(block, &delta))
+    })
 }
 
 fn block_start(index: usize, block: &Value) -> bytes::Bytes {
@@ -94,8 +111,10 @@ fn id(answer: &Answer) -> String {
     format!("msg_simulated{:08x}", answer.number)
 }
 
-fn stop_reason(stop: Stop) -> &'static str {
-    match stop {
+fn stop_reason(answer: &Answer) -> &'static str {
+    match answer.stop {
+        _ if answer.refused => "refusal",
+        Stop::End if answer.sequence.is_some() => "stop_sequence",
         Stop::End => "end_turn",
         Stop::Length => "max_tokens",
         Stop::Tools => "tool_use",
@@ -105,8 +124,8 @@ fn stop_reason(stop: Stop) -> &'static str {
 
 fn usage(usage: Usage, output: u64) -> Value {
     json!({
-        "input_tokens": usage.input.saturating_sub(usage.cached),
-        "cache_creation_input_tokens": 0, "cache_read_input_tokens": usage.cached,
+        "input_tokens": usage.input.saturating_sub(usage.cached).saturating_sub(usage.written),
+        "cache_creation_input_tokens": usage.written, "cache_read_input_tokens": usage.cached,
         "output_tokens": output, "service_tier": "standard",
     })
 }

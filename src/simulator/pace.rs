@@ -121,7 +121,8 @@ fn strikes(fault: &Fault, tokens: usize, ends: bool) -> bool {
         | Fault::Html
         | Fault::Empty
         | Fault::TooLong
-        | Fault::ContentFilter => false,
+        | Fault::ContentFilter
+        | Fault::Refusal => false,
     }
 }
 

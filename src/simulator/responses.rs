@@ -11,7 +11,7 @@ use crate::simulator::{
 
 /// The answer whole.
 pub(super) fn whole(answer: &Answer, ask: &Ask) -> String {
-    envelope(answer, ask, status(answer.stop), &items(answer)).to_string()
+    envelope(answer, ask, status(answer.stop), &items(answer, ask)).to_string()
 }
 
 /// The answer as events.
@@ -21,14 +21,18 @@ pub(super) fn stream(answer: &Answer, ask: &Ask) -> Wire {
     script.push(Event::Prelude, "response.created", json!({"response": begun}));
     script.push(Event::Prelude, "response.in_progress", json!({"response": begun}));
     let mut output = 0_usize;
-    if !answer.tokens.is_empty() {
-        script.text(answer);
+    if !answer.thinking.is_empty() {
+        script.reasoning(answer, ask);
         output = 1;
+    }
+    if !answer.tokens.is_empty() {
+        script.text(answer, output);
+        output = output.saturating_add(1);
     }
     for (index, call) in answer.calls.iter().enumerate() {
         script.call(answer, index, output.saturating_add(index), call);
     }
-    let ended = envelope(answer, ask, status(answer.stop), &items(answer));
+    let ended = envelope(answer, ask, status(answer.stop), &items(answer, ask));
     let terminal = match answer.stop {
         Stop::End | Stop::Tools => "response.completed",
         Stop::Length | Stop::Filter => "response.incomplete",
@@ -65,38 +69,54 @@ impl Script {
         self.events.push(kind(frame(Some(name), &data.to_string())));
     }
 
-    fn text(&mut self, answer: &Answer) {
+    fn reasoning(&mut self, answer: &Answer, ask: &Ask) {
+        let (id, text) = (reasoning_id(answer), answer.thoughts());
+        let at = |more: Value| placed(&id, 0, "summary_index", more);
+        let part = |text: &str| json!({"part": {"type": "summary_text", "text": text}});
+        let begun = json!({"id": id, "type": "reasoning", "summary": []});
+        let added = "response.output_item.added";
+        self.push(Event::Prelude, added, json!({"output_index": 0, "item": begun}));
+        if ask.wants_summary() {
+            let added = "response.reasoning_summary_part.added";
+            self.push(Event::Prelude, added, at(part("")));
+            for token in &answer.thinking {
+                let delta = "response.reasoning_summary_text.delta";
+                self.push(Event::Token, delta, at(json!({"delta": token})));
+            }
+            let done = "response.reasoning_summary_text.done";
+            self.push(Event::Coda, done, at(json!({"text": text})));
+            self.push(Event::Coda, "response.reasoning_summary_part.done", at(part(&text)));
+        }
+        let done = json!({"output_index": 0, "item": reasoning(answer, ask)});
+        self.push(Event::Coda, "response.output_item.done", done);
+    }
+
+    fn text(&mut self, answer: &Answer, output: usize) {
         let id = message_id(answer);
         let text = answer.text();
         let item = json!({
             "id": id, "type": "message", "status": "in_progress", "role": "assistant", "content": [],
         });
-        let at = |more: Value| {
-            let mut place = Map::from_iter([
-                ("item_id".to_owned(), Value::from(id.clone())),
-                ("output_index".to_owned(), 0.into()),
-                ("content_index".to_owned(), 0.into()),
-            ]);
-            if let Value::Object(more) = more {
-                place.extend(more);
-            }
-            Value::Object(place)
-        };
+        let at = |more: Value| placed(&id, output, "content_index", more);
+        let (name, key) =
+            if answer.refused { ("refusal", "refusal") } else { ("output_text", "text") };
         let added = "response.output_item.added";
-        self.push(Event::Prelude, added, json!({"output_index": 0, "item": item}));
-        self.push(Event::Prelude, "response.content_part.added", at(json!({"part": part("")})));
+        self.push(Event::Prelude, added, json!({"output_index": output, "item": item}));
+        let begun = at(json!({"part": part(answer, "")}));
+        self.push(Event::Prelude, "response.content_part.added", begun);
         for token in &answer.tokens {
             let delta = at(json!({"delta": token, "logprobs": []}));
-            self.push(Event::Token, "response.output_text.delta", delta);
+            self.push(Event::Token, &format!("response.{name}.delta"), delta);
         }
-        let done = at(json!({"text": text, "logprobs": []}));
-        self.push(Event::Coda, "response.output_text.done", done);
-        self.push(Event::Coda, "response.content_part.done", at(json!({"part": part(&text)})));
+        let done = at(json!({key: text, "logprobs": []}));
+        self.push(Event::Coda, &format!("response.{name}.done"), done);
+        let ended = at(json!({"part": part(answer, &text)}));
+        self.push(Event::Coda, "response.content_part.done", ended);
         let item = message(answer);
         self.push(
             Event::Coda,
             "response.output_item.done",
-            json!({"output_index": 0, "item": item}),
+            json!({"output_index": output, "item": item}),
         );
     }
 
@@ -140,8 +160,24 @@ fn envelope(answer: &Answer, ask: &Ask, status: &str, output: &[Value]) -> Value
     })
 }
 
-fn items(answer: &Answer) -> Vec<Value> {
+/// Where an event of an item belongs.
+fn placed(id: &str, output: usize, index: &str, more: Value) -> Value {
+    let mut place = Map::from_iter([
+        ("item_id".to_owned(), Value::from(id)),
+        ("output_index".to_owned(), output.into()),
+        (index.to_owned(), 0.into()),
+    ]);
+    if let Value::Object(more) = more {
+        place.extend(more);
+    }
+    Value::Object(place)
+}
+
+fn items(answer: &Answer, ask: &Ask) -> Vec<Value> {
     let mut items = Vec::new();
+    if !answer.thinking.is_empty() {
+        items.push(reasoning(answer, ask));
+    }
     if !answer.tokens.is_empty() {
         items.push(message(answer));
     }
@@ -153,7 +189,7 @@ fn items(answer: &Answer) -> Vec<Value> {
 fn message(answer: &Answer) -> Value {
     json!({
         "id": message_id(answer), "type": "message", "status": status(answer.stop),
-        "role": "assistant", "content": [part(&answer.text())],
+        "role": "assistant", "content": [part(answer, &answer.text())],
     })
 }
 
@@ -165,7 +201,23 @@ fn function_call(answer: &Answer, index: usize, call: &Wanted) -> Value {
     })
 }
 
-fn part(text: &str) -> Value {
+fn reasoning(answer: &Answer, ask: &Ask) -> Value {
+    let summary = json!({"type": "summary_text", "text": answer.thoughts()});
+    let summary: Vec<Value> = ask.wants_summary().then_some(summary).into_iter().collect();
+    let sealed = ask.wants_sealed().then(|| answer.seal.clone());
+    json!({
+        "id": reasoning_id(answer), "type": "reasoning", "summary": summary, "encrypted_content": sealed,
+    })
+}
+
+fn reasoning_id(answer: &Answer) -> String {
+    format!("rs_simulated{:08x}", answer.number)
+}
+
+fn part(answer: &Answer, text: &str) -> Value {
+    if answer.refused {
+        return json!({"type": "refusal", "refusal": text});
+    }
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
@@ -183,7 +235,7 @@ fn status(stop: Stop) -> &'static str {
 fn usage(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.input, "input_tokens_details": {"cached_tokens": usage.cached},
-        "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": usage.thought},
         "total_tokens": usage.input.saturating_add(usage.output),
     })
 }

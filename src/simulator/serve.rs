@@ -7,15 +7,19 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use memchr::memmem;
 use tokio::{net::TcpStream, sync::oneshot, task::JoinSet, time::Instant};
 
 use crate::{
     catalog::provider::Api,
+    dialect::Dialect,
     simulator::{
         Model, Provider,
-        answer::{self, Answer, PromptCache, compose, emptied, filtered, input_tokens},
+        answer::{
+            self, Answer, PromptCache, compose, emptied, filtered, input_tokens, marked, refused,
+        },
         ask::Ask,
-        chat, control,
+        chat, conduct, control,
         error::Refusal,
         fault::{Fault, Faults},
         journal::Journal,
@@ -132,6 +136,16 @@ impl Endpoint {
         PATHS.iter().find(|(end, _)| path.ends_with(end)).map(|(_, endpoint)| *endpoint)
     }
 
+    /// The API whose conversations it takes.
+    fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Chat => Some(Dialect::Chat),
+            Self::Responses => Some(Dialect::Responses),
+            Self::Messages | Self::CountTokens => Some(Dialect::Messages),
+            Self::Embeddings | Self::Completions | Self::Images | Self::Speech => None,
+        }
+    }
+
     fn belongs_to(self, api: Api) -> bool {
         match api {
             Api::OpenAi => !matches!(self, Self::Messages | Self::CountTokens),
@@ -240,6 +254,8 @@ impl Exchange {
         let answer = match fault {
             Some(Fault::ContentFilter) => filtered(answer),
             Some(Fault::Empty) => emptied(answer),
+            Some(Fault::Refusal) => refused(answer),
+            _ if memmem::find(&self.body, b"\"cache_control\"").is_some() => marked(answer),
             _ => answer,
         };
         if ask.stream {
@@ -271,6 +287,14 @@ impl Exchange {
         }
         if self.endpoint == Endpoint::Messages && !ask.has_max_tokens() {
             return invalid("max_tokens: Field required");
+        }
+        let provider = &self.state.provider.name;
+        if let Some(mistake) = self
+            .endpoint
+            .dialect()
+            .and_then(|dialect| conduct::mistake(dialect, &self.body, &answer::seal(provider)))
+        {
+            return invalid(&mistake);
         }
         let prefix = answer::response_prefix(&self.state.provider.name);
         if let Some(id) = ask.previous_response_id.as_deref().filter(|id| !id.starts_with(&prefix))
@@ -318,7 +342,8 @@ impl Exchange {
             | Fault::ErrorEvent { .. }
             | Fault::NoDone
             | Fault::Empty
-            | Fault::ContentFilter => None,
+            | Fault::ContentFilter
+            | Fault::Refusal => None,
         }
     }
 
