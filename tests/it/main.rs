@@ -38,9 +38,13 @@ mod json;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod rank;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod rescue;
 #[cfg(test)]
 mod sdk;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The real SDKs in front of the real program, with simulated providers behind it.
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{fs::File, net::TcpListener, path::Path, process::Command};
 
 use pointsman::{
     catalog::provider::Api,
@@ -28,7 +28,10 @@ fn faulty(id: &str, fault: Fault) -> Model {
 }
 
 /// Python with both SDKs, in an environment of the project's own; `None`, with the reason said, where it cannot be had.
-fn python() -> Option<std::path::PathBuf> {
+pub(crate) fn python() -> Option<std::path::PathBuf> {
+    // Several tests, in processes of their own with some runners, may find it missing at once.
+    let one_at_a_time = File::create(std::env::temp_dir().join("pointsman-venv.lock")).unwrap();
+    one_at_a_time.lock().unwrap();
     let venv = tests().parent().map(Path::to_owned)?.join(".tools/venv");
     let python = venv.join("bin/python");
     let ready = || {
