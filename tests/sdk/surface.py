@@ -248,7 +248,7 @@ class Responses(OpenAI):
 
     def streamed(self, fields):
         """Streamed: each item is begun, goes on and ends, and what they say is what the end says."""
-        text, reasoning, refusal, arguments, number, open_items, ended = "", "", "", {}, -1, {}, None
+        text, reasoning, refusal, arguments, number, open_items, ended, done = "", "", "", {}, -1, {}, None, []
         for event in self.sdk.responses.create(**fields, stream=True):
             assert ended is None, f"{event.type} after the end"
             assert event.sequence_number == number + 1, event
@@ -272,8 +272,14 @@ class Responses(OpenAI):
                     ended = event.response
                 case "response.output_item.done":
                     assert open_items[event.output_index] == event.item.id
+                    done.append(event.item)
+                case "response.output_text.done":
+                    assert text.endswith(event.text)
+                case "response.function_call_arguments.done":
+                    assert event.arguments == arguments[event.output_index]
         assert ended is not None, "no end"
-        assert len(ended.output) == len(open_items), (ended.output, open_items)
+        assert len(ended.output) == len(open_items) == len(done), (ended.output, open_items)
+        assert [item.model_dump() for item in done] == [item.model_dump() for item in ended.output], (done, ended.output)
         if ended.status == "completed":
             with self.sdk.responses.stream(**fields) as stream:
                 for _ in stream:
