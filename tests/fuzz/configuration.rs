@@ -82,6 +82,22 @@ failover: {attempts: 2}
 switch_budget: 20
 "#;
 
+/// Numbers at the edges of what a field may hold, and beyond.
+const NUMBERS: [&str; 12] = [
+    "0",
+    "-1",
+    "1",
+    "00",
+    "0.0000000001",
+    "60",
+    "101",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551615",
+    "99999999999999999999999",
+    "1e400",
+];
+
 const BETWEEN: &str = "=== router\n";
 
 /// Lines and words of the example, and what looks like them.
@@ -158,12 +174,13 @@ fn change_line(dice: &mut Dice, lines: &mut Vec<String>) {
         return;
     }
     let at = dice.below(lines.len());
-    match dice.below(8) {
+    match dice.below(9) {
         0 => drop(lines.remove(at)),
         1 => lines.insert(at, lines[at].clone()),
         2 => lines.insert(at, dice.pick(&PIECES).clone()),
         3 => lines[at].insert_str(0, "  "),
         4 => lines[at] = lines[at].trim_start().to_owned(),
+        5 => change_number(dice, &mut lines[at]),
         _ => {
             let words: Vec<&str> = lines[at].split_inclusive(' ').collect();
             let place = dice.below(words.len().max(1));
@@ -176,6 +193,24 @@ fn change_line(dice: &mut Dice, lines: &mut Vec<String>) {
             lines[at] = format!("{}\n", changed.concat().trim_end_matches('\n'));
         }
     }
+}
+
+/// Puts another number in the place of one of the line.
+fn change_number(dice: &mut Dice, line: &mut String) {
+    let starts: Vec<usize> = line
+        .char_indices()
+        .filter(|(at, c)| {
+            c.is_ascii_digit() && !line[..*at].ends_with(|c: char| c.is_ascii_digit())
+        })
+        .map(|(at, _)| at)
+        .collect();
+    if starts.is_empty() {
+        return;
+    }
+    let start = *dice.pick(&starts);
+    let digits = line[start..].bytes().take_while(u8::is_ascii_digit).count();
+    let number = *dice.pick(&NUMBERS);
+    line.replace_range(start..start + digits, number);
 }
 
 fn hold(bytes: &[u8]) {

@@ -14,6 +14,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
     clippy::print_stderr,
