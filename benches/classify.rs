@@ -23,7 +23,7 @@ use pointsman::{
     ids::{RouterName, TaskName},
 };
 
-const RUNS: usize = 400;
+const RUNS: u32 = 400;
 
 const TASKS: [(&str, &str); 6] = [
     ("bug-fixing", "Identify and fix errors or bugs in code that the user supplies"),
@@ -96,9 +96,10 @@ async fn main() {
     model.prepare(&[Arc::clone(&router)]).await.unwrap();
     println!("embed 6 tasks                                {:.1?}", began.elapsed());
     println!("loaded                                       {}", memory());
-    let words = "please look at this function and tell me why the second call throws an error when the list is empty or has one";
-    let short = |run: usize| Conversation::from_text(&format!("{words} item {run}"));
-    let long = |run: usize| {
+    let words = "please look at this function once more and tell me why the second call throws an error \
+                 when the list is empty or only has one";
+    let short = |run: u32| Conversation::from_text(&format!("{words} item {run}"));
+    let long = |run: u32| {
         let earlier = "a longer text that fills the window ".repeat(12);
         let turns = [
             ("user", earlier.clone()),
@@ -107,11 +108,11 @@ async fn main() {
         ];
         Conversation::from_turns(turns.into_iter())
     };
-    let heavy = |run: usize| {
+    let heavy = |run: u32| {
         Conversation::from_text(&format!("{run} {}", "日本語の長い文章です。".repeat(500_000)))
     };
-    measure("a turn of 30 tokens", &model, &router, short).await;
-    measure("the longest window", &model, &router, long).await;
+    measure("a turn of 32 tokens", &model, &router, short).await;
+    measure("the longest window, 64 tokens", &model, &router, long).await;
     measure("a cached verdict", &model, &router, |_| short(0)).await;
     let mut times = Vec::new();
     for run in 0..3 {
@@ -127,14 +128,24 @@ async fn measure(
     name: &str,
     model: &Onnx,
     router: &Arc<Router>,
-    conversation: impl Fn(usize) -> Conversation,
+    conversation: impl Fn(u32) -> Conversation,
 ) {
-    let mut times = Vec::with_capacity(RUNS);
+    let mut times = Vec::new();
+    let before = processor_time();
     for run in 0..RUNS {
         let conversation = conversation(run);
         let began = now();
         model.classify(&conversation, router, None).await.unwrap();
         times.push(began.elapsed());
     }
-    report(name, times);
+    let used = processor_time().saturating_sub(before).checked_div(RUNS).unwrap();
+    report(&format!("{name} (CPU {used:.2?})"), times);
+}
+
+/// What all threads have used, in steps of 10 ms: other load on the machine hardly moves it.
+fn processor_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks.saturating_mul(10))
 }
