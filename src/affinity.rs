@@ -133,14 +133,14 @@ impl Pins {
         }
     }
 
-    /// Remembers that `target` issued the response id `id`.
-    pub fn issued(&self, id: &str, target: &TargetId) {
-        self.stores.read().issuers.insert(self.response(id), target.clone());
+    /// Remembers that `target` issued the response id `id` to `caller`.
+    pub fn issued(&self, caller: Option<&KeyName>, id: &str, target: &TargetId) {
+        self.stores.read().issuers.insert(self.response(caller, id), target.clone());
     }
 
-    /// Who issued the response id `id`; `None` where this process does not know.
-    pub fn issuer(&self, id: &str) -> Option<TargetId> {
-        self.stores.read().issuers.get(&self.response(id))
+    /// Who issued the response id `id` to `caller`; `None` where this process does not know.
+    pub fn issuer(&self, caller: Option<&KeyName>, id: &str) -> Option<TargetId> {
+        self.stores.read().issuers.get(&self.response(caller, id))
     }
 
     /// How many conversations and response ids have had to make room for others.
@@ -148,8 +148,8 @@ impl Pins {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    fn response(&self, id: &str) -> Key {
-        self.key(&(Kind::Response, id))
+    fn response(&self, caller: Option<&KeyName>, id: &str) -> Key {
+        self.key(&(Kind::Response, caller, id))
     }
 
     fn key(&self, parts: &impl Hash) -> Key {
@@ -306,10 +306,10 @@ mod tests {
         for key in &keys {
             pins.put(key, pin("m"));
         }
-        pins.issued("resp_1", pin("m").target.as_ref().unwrap());
+        pins.issued(None, "resp_1", pin("m").target.as_ref().unwrap());
         pins.resize(&Affinity { capacity: 200, ..SETTINGS });
         assert!(keys.iter().all(|key| pins.find(key).is_some()));
-        assert!(pins.issuer("resp_1").is_some());
+        assert!(pins.issuer(None, "resp_1").is_some());
         pins.resize(&Affinity { capacity: 10, ..SETTINGS });
         assert_eq!(held(&pins), 10);
     }
@@ -318,10 +318,10 @@ mod tests {
     fn a_response_id_belongs_to_who_issued_it() {
         let pins = Pins::new(&SETTINGS);
         let target = pin("m").target.unwrap();
-        pins.issued("resp_1", &target);
-        assert_eq!(pins.issuer("resp_1"), Some(target));
-        assert_eq!(pins.issuer("resp_2"), None);
-        assert_eq!(pins.issuer(&"x".repeat(1 << 20)), None);
+        pins.issued(None, "resp_1", &target);
+        assert_eq!(pins.issuer(None, "resp_1"), Some(target));
+        assert_eq!(pins.issuer(None, "resp_2"), None);
+        assert_eq!(pins.issuer(None, &"x".repeat(1 << 20)), None);
     }
 
     #[test]

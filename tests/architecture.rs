@@ -34,7 +34,7 @@ const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime::now",
     "fastrand",
-    "ort::",
+    " ort::",
     "hyper::",
     "reqwest",
 ];

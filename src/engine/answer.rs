@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     affinity::{Key, Pin},
@@ -14,7 +15,10 @@ use crate::{
         router::Router,
         settings::Failover,
     },
-    dialect::{carry, estimate, ir, request},
+    dialect::{
+        Dialect, carry, estimate, ir,
+        request::{self, RequestFault},
+    },
     engine::{
         Engine, Stop, World,
         admit::Admitted,
@@ -30,7 +34,7 @@ use crate::{
         understand,
     },
     http::route::Route,
-    ids::ModelId,
+    ids::{ModelId, TargetId},
     money::Usd,
     rank::{Cost, session::SessionCache},
     route::{self, Asked, Decision, Facts, Reading, Reason, Timings},
@@ -38,6 +42,9 @@ use crate::{
 };
 
 const ROUTER: &str = "router:";
+
+/// A body of more bytes than this takes about a millisecond to decode.
+const LARGE: usize = 256 * 1024;
 
 /// What a request asks for by `model`.
 enum Wanted {
@@ -51,6 +58,8 @@ struct Found {
     key: Option<Key>,
     session: Option<SessionCache>,
     classify: Option<Duration>,
+    /// The endpoint that issued the response that the request goes on from.
+    issuer: Option<TargetId>,
 }
 
 /// Serves one request for an answer, or for the decision alone.
@@ -67,9 +76,12 @@ pub(super) async fn serve(
     if dry_run {
         ledger.leave_out();
     }
-    let request = request::read_request(dialect, body)
-        .map_err(|fault| Refusal::new(400, fault.code, fault.message))?;
-    let input_tokens = estimate::input_tokens(&request);
+    let (request, input_tokens) = unhurried(body.len(), || {
+        let request = request::read_request(dialect, body)?;
+        let input_tokens = estimate::input_tokens(&request);
+        Ok((request, input_tokens))
+    })
+    .map_err(|fault: RequestFault| Refusal::new(400, fault.code, fault.message))?;
     ledger.read(request.stream, input_tokens);
     let wanted = want(world, admitted, &request.model)?;
     let read = clock::now().saturating_duration_since(began);
@@ -92,7 +104,9 @@ pub(super) async fn serve(
     }
     if let Some(refusal) = &decision.refusal {
         let refused = Refusal::new(refusal.status, refusal.code, refusal.message.clone());
-        return Err(refused.retry_after(refusal.retry_after).into());
+        let mut refused = refused.retry_after(refusal.retry_after);
+        refused.should_retry = (refusal.status == 503).then_some(true);
+        return Err(refused.into());
     }
     engine.budget.request(clock::now());
     if let Wanted::Model(model) = &wanted {
@@ -111,7 +125,7 @@ pub(super) async fn serve(
         echo: OnceLock::new(),
     };
     let served = deliver(&job, exchange, ledger).await;
-    let answered = served.map_err(|stop| bound_refusal(stop, &request, engine))?;
+    let answered = served.map_err(|stop| bound_refusal(stop, found.issuer.as_ref()))?;
     remember(engine, &found, &decision, answered.as_ref(), input_tokens);
     Ok(())
 }
@@ -149,19 +163,42 @@ async fn find(
     admitted: &Admitted,
     exchange: &mut impl Exchange,
 ) -> Result<Found, Interrupt> {
+    let caller = admitted.caller.key_name();
+    let issuer =
+        request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(caller, id));
     let Some(router) = wanted.router() else {
         let reading = Reading::Direct;
-        return Ok(Found { reading, key: None, session: None, classify: None });
+        return Ok(Found { reading, key: None, session: None, classify: None, issuer });
     };
-    let understood =
-        understand::understand((engine, world), router, request, admitted, exchange).await?;
+    let bound = issuer.as_ref().and_then(|issuer| model_of(world, issuer));
+    let understood = match bound.filter(|model| router.names(model)) {
+        Some(model) => understand::bound(engine, router, request, admitted, model),
+        None => {
+            understand::understand((engine, world), router, request, admitted, exchange).await?
+        }
+    };
     let session = understood.past.as_ref().map(session_cache);
     Ok(Found {
         reading: understood.reading,
         key: Some(understood.key),
         session,
         classify: understood.classify,
+        issuer,
     })
+}
+
+/// The model that an endpoint serves, while the catalog has it.
+fn model_of(world: &World, target: &TargetId) -> Option<ModelId> {
+    let mut targets = world.catalog.models.values().flat_map(|model| &model.targets);
+    targets.find(|known| known.id == *target).map(|known| known.model.clone())
+}
+
+/// Reads a body without holding up others: a large one takes longer than other callers should wait, so that its
+/// thread is given up for the time.
+fn unhurried<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
+    let shared = Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if bytes > LARGE && shared { tokio::task::block_in_place(read) } else { read() }
 }
 
 fn session_cache(pin: &Pin) -> SessionCache {
@@ -197,7 +234,6 @@ fn decide(
     let now = clock::now();
     let request = known.request;
     let caller = &known.admitted.caller;
-    let issuer = request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(id));
     let facts = Facts {
         asked: match wanted {
             Wanted::Router(router) => Asked::Router(router),
@@ -208,7 +244,7 @@ fn decide(
         input_tokens: known.input_tokens,
         max_output: request.max_output,
         caching: request.cache.marker.is_some(),
-        bound: issuer.as_ref(),
+        bound: found.issuer.as_ref(),
         api: &|target: &Target| {
             carry::carry(request, target.provider.api.dialect_for(request.dialect)).map(drop)
         },
@@ -270,10 +306,9 @@ fn cannot_continue() -> Refusal {
 }
 
 /// Where only one endpoint could answer, its failure is not the end of the conversation: another try may help.
-fn bound_refusal(stop: Stop, request: &ir::Request<'_>, engine: &Engine) -> Stop {
-    let known = request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(id));
+fn bound_refusal(stop: Stop, issuer: Option<&TargetId>) -> Stop {
     match stop {
-        Stop::Refused(refusal) if known.is_some() && refusal.status() >= 500 => {
+        Stop::Refused(refusal) if issuer.is_some() && refusal.status() >= 500 => {
             Stop::Refused(cannot_continue())
         }
         Stop::Refused(_) | Stop::Interrupted(_) => stop,
@@ -319,8 +354,9 @@ fn settle(job: &Job<'_>, told: Told<'_>, ledger: &mut Ledger<'_>) -> Option<Arc<
     let Told { target, mut trial, outcome, ending } = told;
     trial.learned(&outcome);
     ledger.used(&outcome);
-    if let Some(id) = &outcome.response_id {
-        job.engine.pins.issued(id, &target.id);
+    let issued = outcome.response_id.as_ref();
+    if let Some(id) = issued.filter(|_| job.request.dialect == Dialect::Responses) {
+        job.engine.pins.issued(job.admitted.caller.key_name(), id, &target.id);
     }
     match ending {
         Ending::Complete => {

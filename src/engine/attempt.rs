@@ -141,13 +141,13 @@ async fn visit<'a>(
     ledger: &mut Ledger<'_>,
     tried: &mut Tried,
 ) -> Result<Visit<'a>, NotBegun> {
-    tried.targets = tried.targets.saturating_add(1);
     let mut repeats = 0;
+    let mut tries = 0_u32;
     let mut manner = rescue::manner(job, target);
-    let mut first = tried.targets <= 2;
     loop {
-        if !tried.may_go_on(job, ledger, std::mem::take(&mut first)) {
-            return Ok(Visit::Stop);
+        if !tried.may_go_on(job, ledger, tries == 0 && tried.targets <= 1) {
+            // A repeat that is refused here leaves the other targets to be tried.
+            return Ok(if tries > 0 { Visit::Next } else { Visit::Stop });
         }
         let subject = job.subject(target);
         let Some(trial) = Trial::begin(job.engine, target, subject) else {
@@ -157,6 +157,8 @@ async fn visit<'a>(
             ledger.moved_on(tried.failures.last().map(|failure| failure.cause));
         }
         tried.attempts = tried.attempts.saturating_add(1);
+        tried.targets = tried.targets.saturating_add(u32::from(tries == 0));
+        tries = tries.saturating_add(1);
         ledger.attempted(target);
         let errand = Errand::new(job, target, tried.unfinished.as_deref(), manner);
         match once(job, errand, exchange, ledger, trial).await? {
@@ -172,7 +174,8 @@ async fn visit<'a>(
                 return Ok(Visit::Next);
             }
             Err(Unopened::Failed(failure)) => {
-                let pause = pause_before_repeat(job, &failure, repeats);
+                let left = ledger.deadline().saturating_duration_since(clock::now());
+                let pause = pause_before_repeat(job, &failure, repeats).filter(|p| *p < left);
                 ledger.failed(failure.possibly_billed);
                 tried.failures.push(failure);
                 let Some(pause) = pause else { return Ok(Visit::Next) };

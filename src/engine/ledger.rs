@@ -283,6 +283,8 @@ impl Drop for Ledger<'_> {
             metrics.overhead(overhead);
         }
         let decision = self.decision.as_deref();
+        // A direct request decided nothing that its figures do not say.
+        let routed = decision.filter(|_| self.router.is_some());
         UsageEvent {
             request_id: &self.request_id,
             key: self.key.as_ref(),

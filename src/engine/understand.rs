@@ -19,6 +19,7 @@ use crate::{
         admit::Admitted,
         exchange::{Exchange, Interrupt},
     },
+    ids::ModelId,
     route::Reading,
     telemetry::clock,
 };
@@ -43,11 +44,7 @@ pub(super) async fn understand(
     admitted: &Admitted,
     exchange: &mut impl Exchange,
 ) -> Result<Understood, Interrupt> {
-    let caller = admitted.caller.key_name();
-    let key = match &admitted.session {
-        Some(session) => engine.pins.session(caller, &router.name, session),
-        None => engine.pins.fingerprint(&fingerprint::of(caller, &router.name, request)),
-    };
+    let key = key(engine, router, request, admitted);
     let past = engine.pins.find(&key).filter(|pin| router.names(&pin.model));
     let known = |pin: &Pin| (pin.task.clone(), pin.model.clone());
     let (reading, classify) = match &past {
@@ -66,6 +63,29 @@ pub(super) async fn understand(
         }
     };
     Ok(Understood { reading, key, past, classify })
+}
+
+/// What is known of a request that goes on from a response which only `model` has: it is not classified.
+pub(super) fn bound(
+    engine: &Engine,
+    router: &Router,
+    request: &ir::Request<'_>,
+    admitted: &Admitted,
+    model: ModelId,
+) -> Understood {
+    let key = key(engine, router, request, admitted);
+    let past = engine.pins.find(&key).filter(|pin| pin.model == model);
+    let task = past.as_ref().and_then(|pin| pin.task.clone());
+    Understood { reading: Reading::Continued { task, model }, key, past, classify: None }
+}
+
+/// Under which key a conversation is remembered: the session that its caller names, else how it began.
+fn key(engine: &Engine, router: &Router, request: &ir::Request<'_>, admitted: &Admitted) -> Key {
+    let caller = admitted.caller.key_name();
+    match &admitted.session {
+        Some(session) => engine.pins.session(caller, &router.name, session),
+        None => engine.pins.fingerprint(&fingerprint::of(caller, &router.name, request)),
+    }
 }
 
 async fn classify(

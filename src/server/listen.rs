@@ -9,7 +9,7 @@ use std::{
 
 use pingora::{
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
-    protocols::TcpKeepalive,
+    protocols::{TcpKeepalive, l4::stream::L4BufferSettings},
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
@@ -18,6 +18,10 @@ use tokio::{
 };
 
 use crate::catalog::settings::Tls;
+
+/// Buffers of a connection. Pingora's own take 64 KiB for reading, which is most of what an idle stream would cost.
+const READ_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 4 * 1024;
 
 /// Why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +91,9 @@ impl Claim {
             count: 4,
             user_timeout: Duration::from_mins(2),
         });
-        let listener = ListenerConfig::tcp(self.address.to_string()).tcp_socket_options(options);
+        let listener = ListenerConfig::tcp(self.address.to_string())
+            .tcp_socket_options(options)
+            .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER));
         let Some(tls) = tls else { return Ok(listener) };
         let settings = self.tls(tls)?;
         Ok(listener.tls(settings))
