@@ -342,4 +342,6 @@ fn seed(id: &str) -> String {
 }
 
 #[cfg(test)]
+mod rescued;
+#[cfg(test)]
 mod tests;

@@ -26,6 +26,8 @@ mod config;
 #[cfg(test)]
 mod dialect;
 #[cfg(test)]
+mod failoverbench;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod harness;
