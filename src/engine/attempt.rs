@@ -142,12 +142,12 @@ async fn visit<'a>(
     tried: &mut Tried,
 ) -> Result<Visit<'a>, NotBegun> {
     let mut repeats = 0;
-    let mut tries = 0_u32;
+    let mut made = 0_u32;
     let mut manner = rescue::manner(job, target);
     loop {
-        if !tried.may_go_on(job, ledger, tries == 0 && tried.targets <= 1) {
+        if !tried.may_go_on(job, ledger, made == 0 && tried.targets <= 1) {
             // A repeat that is refused here leaves the other targets to be tried.
-            return Ok(if tries > 0 { Visit::Next } else { Visit::Stop });
+            return Ok(if made > 0 { Visit::Next } else { Visit::Stop });
         }
         let subject = job.subject(target);
         let Some(trial) = Trial::begin(job.engine, target, subject) else {
@@ -157,8 +157,8 @@ async fn visit<'a>(
             ledger.moved_on(tried.failures.last().map(|failure| failure.cause));
         }
         tried.attempts = tried.attempts.saturating_add(1);
-        tried.targets = tried.targets.saturating_add(u32::from(tries == 0));
-        tries = tries.saturating_add(1);
+        tried.targets = tried.targets.saturating_add(u32::from(made == 0));
+        made = made.saturating_add(1);
         ledger.attempted(target);
         let errand = Errand::new(job, target, tried.unfinished.as_deref(), manner);
         match once(job, errand, exchange, ledger, trial).await? {

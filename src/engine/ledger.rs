@@ -292,7 +292,7 @@ impl Drop for Ledger<'_> {
             task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
             reason: decision.map(|decision| decision.reason),
             confidence: decision.and_then(|decision| decision.confidence),
-            decision: decision
+            decision: routed
                 .filter(|_| UsageEvent::is_recorded())
                 .and_then(|decision| serde_json::to_string(&decision.explanation()).ok()),
             target: self.target.as_deref(),
