@@ -37,7 +37,7 @@ pub(super) const PING: &[u8] = b": ping\n\n";
 const GATHER: usize = 64 * 1024;
 
 /// The longest stream that is relayed, in bytes: far above any answer, far below a flood.
-const MAX_STREAM: u64 = 256 << 20;
+pub(super) const MAX_STREAM: u64 = 256 << 20;
 
 /// How a stream ended.
 #[derive(Debug)]
