@@ -1,5 +1,12 @@
 //! Keeps imports pointing one way, I/O out of the core, and files small enough to read.
 
+#![expect(
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "a test may fail by panicking, and reads its own sources"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,
