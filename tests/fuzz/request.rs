@@ -192,15 +192,12 @@ fn solid(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
+/// What tells a file, in itself or in a `data:` address; its media type need not be one.
 fn file(source: &Source<'_>) -> String {
     match source {
-        // A media type that is none makes an address that is none; the provider will say so.
-        Source::Base64 { media_type, .. } if media_type.contains([',', ';']) => String::new(),
-        Source::Url(data) | Source::Base64 { data, .. } if data.starts_with("data:") => {
-            String::new()
+        Source::Url(data) | Source::Base64 { data, .. } => {
+            data.rsplit(',').next().unwrap_or_default().to_owned()
         }
-        Source::Url(url) => url.to_string(),
-        Source::Base64 { data, .. } => data.to_string(),
         Source::Text(text) => solid(text),
         Source::File(id) => id.to_string(),
     }
