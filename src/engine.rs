@@ -37,9 +37,12 @@ use crate::{
     affinity::Pins,
     catalog::{Catalog, model::Target, settings::Limits},
     classify::Classifier,
-    dialect::{Dialect, error},
+    dialect::{
+        Dialect,
+        error::{self, Problem},
+    },
     engine::{
-        exchange::{BodyLimits, Exchange, Interrupt},
+        exchange::{BodyLimits, Exchange, Head, Interrupt},
         ledger::Ledger,
         refusal::{Refusal, RefusalBody},
     },
@@ -180,6 +183,19 @@ impl Engine {
         tracing::error!("a request panicked");
     }
 
+    /// Takes note of a request whose head nothing may act on: the headers and the body of its refusal.
+    pub fn note_refused(&self, head: Option<Head<'_>>, problem: &Problem) -> (HeaderMap, Bytes) {
+        let world = self.world.load_full();
+        let request_id = match head {
+            Some(head) => admit::request_id(head.headers),
+            None => admit::request_id(&HeaderMap::new()),
+        };
+        let dialect = head.map_or(Dialect::Chat, admit::dialect_of);
+        let mut ledger = Ledger::open(self, &world, &request_id);
+        ledger.end(Ended::Rejected, problem.status, Some(problem.code));
+        (ledger.headers(), error::render(dialect, problem))
+    }
+
     /// Serves one request.
     pub async fn serve(&self, exchange: &mut impl Exchange) {
         let world = self.world.load_full();
@@ -249,7 +265,7 @@ impl Engine {
     }
 }
 
-async fn read_body(world: &World, exchange: &mut impl Exchange) -> Result<Bytes, Refusal> {
+async fn read_body(world: &World, exchange: &mut impl Exchange) -> Result<Bytes, Stop> {
     let settings = &world.catalog.settings;
     let limits = BodyLimits { bytes: settings.max_body, within: settings.body_timeout };
     Ok(exchange.body(limits).await?)

@@ -7,9 +7,11 @@
 
 pub mod admin;
 pub mod body;
+pub mod caller;
 pub mod connection;
 pub mod drain;
 pub mod framing;
+pub mod handover;
 pub mod listen;
 pub mod reload;
 pub mod session;
@@ -46,9 +48,6 @@ use crate::{
 
 /// Longer than any drain: the main thread's return ends the process, not Pingora's own wait.
 const GRACE: Duration = Duration::from_hours(7 * 24);
-
-/// Where a new process finds the listeners of the old one, unless `upgrade_socket` says otherwise.
-const UPGRADE_SOCKET: &str = "/tmp/pointsman-upgrade.sock";
 
 /// What is served, and where.
 pub struct Setup {
@@ -115,7 +114,8 @@ pub async fn run(
 
     let mut tasks = Tasks::default();
     ready(addresses, &mut tasks);
-    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, phases };
+    let socket = handover::socket(setup.upgrade_socket.as_deref());
+    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, phases, socket };
     tokio::select! {
         _ = data_ended => Err(ServeFault::Ended),
         _ = admin_ended => Err(ServeFault::Ended),
@@ -130,15 +130,15 @@ fn serving<S: Site>(
     setup: &Setup,
     admin: Option<&str>,
 ) -> Result<Server, ListenFault> {
-    let socket = setup.upgrade_socket.as_deref().and_then(|path| path.to_str());
-    let socket = socket.unwrap_or(UPGRADE_SOCKET);
+    let socket = handover::socket(setup.upgrade_socket.as_deref());
+    let socket = socket.to_string_lossy();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let conf = ServerConf {
         threads: if admin.is_some() { 1 } else { cores },
         work_stealing: true,
         grace_period_seconds: Some(GRACE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(0),
-        upgrade_sock: admin.map_or_else(|| socket.to_owned(), |name| format!("{socket}.{name}")),
+        upgrade_sock: admin.map_or_else(|| socket.to_string(), |name| format!("{socket}.{name}")),
         ..ServerConf::default()
     };
     let options = Opt { upgrade: setup.upgrade, ..Opt::default() };
@@ -171,20 +171,35 @@ struct Exit {
     stop_data: oneshot::Sender<ShutdownSignal>,
     stop_admin: oneshot::Sender<ShutdownSignal>,
     phases: broadcast::Receiver<ExecutionPhase>,
+    /// Where a successor waits for the listeners.
+    socket: PathBuf,
 }
 
 impl Exit {
     /// Serves signals until one has ended the process.
     async fn on_signal(self, signals: &mut Signals, reload: &Requests) {
-        let order = loop {
-            match signals.next().await {
-                Order::Reload => reload.request(),
-                order @ (Order::Stop | Order::HandOver) => break order,
-            }
-        };
+        let order = self.ordered(signals, reload).await;
         tokio::select! {
             () = self.leave(order) => {}
             () = stopped_again(signals) => tracing::warn!("stopped at once"),
+        }
+    }
+
+    /// The order that ends the process. One to hand over is followed only where somebody takes over.
+    async fn ordered(&self, signals: &mut Signals, reload: &Requests) -> Order {
+        loop {
+            match signals.next().await {
+                Order::Reload => reload.request(),
+                Order::Stop => return Order::Stop,
+                Order::HandOver => tokio::select! {
+                    () = stopped_again(signals) => return Order::Stop,
+                    found = handover::has_successor(&self.socket) => {
+                        if found {
+                            return Order::HandOver;
+                        }
+                    }
+                },
+            }
         }
     }
 

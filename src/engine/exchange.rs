@@ -38,12 +38,15 @@ pub enum BodyFault {
     /// Not complete in time.
     #[error("body too slow")]
     TooSlow,
-    /// Not framed as HTTP demands, or ended early.
-    #[error("body broken off or malformed")]
+    /// Not framed as HTTP demands, or shorter than declared.
+    #[error("body malformed")]
     Broken,
     /// The process holds as many bytes as it may.
     #[error("no memory left for the body")]
     Overloaded,
+    /// The request has to end before its body does.
+    #[error("interrupted before the body was whole")]
+    Interrupted(Interrupt),
 }
 
 /// The caller cannot be reached any more.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::{dialect::error::Problem, engine::exchange::BodyFault};
+use crate::{
+    dialect::error::Problem,
+    engine::{Stop, exchange::BodyFault},
+};
 
 /// A request that ends without an answer.
 #[derive(Debug)]
@@ -121,21 +124,23 @@ impl Refusal {
     }
 }
 
-impl From<BodyFault> for Refusal {
+impl From<BodyFault> for Stop {
     fn from(fault: BodyFault) -> Self {
-        match fault {
+        let refusal = match fault {
+            BodyFault::Interrupted(interrupt) => return Self::Interrupted(interrupt),
             BodyFault::TooLarge => {
-                Self::new(413, "request_too_large", "the request body is larger than max_body")
+                Refusal::new(413, "request_too_large", "the request body is larger than max_body")
             }
             BodyFault::TooSlow => {
-                Self::new(408, "request_timeout", "the request body did not arrive in time")
+                Refusal::new(408, "request_timeout", "the request body did not arrive in time")
             }
             BodyFault::Broken => {
-                Self::new(400, "invalid_request", "the request body broke off or is malformed")
+                Refusal::new(400, "invalid_request", "the request body is malformed or shorter than declared")
             }
             BodyFault::Overloaded => {
-                Self::overloaded("the proxy holds as many request bytes as it may; try again")
+                Refusal::overloaded("the proxy holds as many request bytes as it may; try again")
             }
-        }
+        };
+        Self::Refused(refusal)
     }
 }

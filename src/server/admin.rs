@@ -10,7 +10,14 @@ use http::{
 
 use crate::{
     access,
-    engine::{Engine, exchange::Exchange},
+    dialect::{
+        Dialect,
+        error::{self, Problem},
+    },
+    engine::{
+        Engine,
+        exchange::{Exchange, Head},
+    },
     server::{connection::Site, drain::Drain, session::Session},
 };
 
@@ -119,6 +126,10 @@ impl Site for Admin {
 
     fn outlives_drain(&self) -> bool {
         true
+    }
+
+    fn refused(&self, _head: Option<Head<'_>>, problem: &Problem) -> (HeaderMap, Bytes) {
+        (HeaderMap::new(), error::render(Dialect::Chat, problem))
     }
 
     fn panicked(&self) {

@@ -10,13 +10,16 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
-use pingora::protocols::http::ServerSession;
+use pingora::{ErrorType, protocols::http::ServerSession};
 use tokio::time::timeout;
 
-use crate::engine::exchange::{BodyFault, BodyLimits};
+use crate::engine::exchange::{BodyFault, BodyLimits, Interrupt};
 
 /// What is reserved at a time for a body whose length is not declared.
 const STEP: u64 = 64 * 1024;
+
+/// A caller that hung up before its body was whole.
+const GONE: BodyFault = BodyFault::Interrupted(Interrupt::CallerGone);
 
 /// The bytes of bodies that the process holds, all requests together.
 pub struct Memory {
@@ -95,7 +98,7 @@ async fn collect(
     limit: u64,
 ) -> Result<Bytes, BodyFault> {
     if session.get_header(EXPECT).is_some() && !session.is_http2() {
-        session.write_continue_response().await.map_err(|_| BodyFault::Broken)?;
+        session.write_continue_response().await.map_err(|_| GONE)?;
     }
     // A request that is small arrives in one piece, which is then passed on without a copy.
     let Some(first) = piece(session).await? else {
@@ -123,6 +126,17 @@ async fn collect(
     ended(whole.freeze(), declared)
 }
 
+/// A connection that ended is told apart from a body that is malformed.
+fn fault_of(fault: &ErrorType) -> BodyFault {
+    if matches!(fault, ErrorType::ConnectionClosed | ErrorType::ReadError) {
+        GONE
+    } else if *fault == ErrorType::ReadTimedout {
+        BodyFault::TooSlow
+    } else {
+        BodyFault::Broken
+    }
+}
+
 /// HTTP/2 announces a length without enforcing it here, so the end is compared with what was declared.
 fn ended(body: Bytes, declared: Option<u64>) -> Result<Bytes, BodyFault> {
     if declared.is_some_and(|length| length != body.len() as u64) {
@@ -132,7 +146,7 @@ fn ended(body: Bytes, declared: Option<u64>) -> Result<Bytes, BodyFault> {
 }
 
 async fn piece(session: &mut ServerSession) -> Result<Option<Bytes>, BodyFault> {
-    session.read_request_body().await.map_err(|_| BodyFault::Broken)
+    session.read_request_body().await.map_err(|fault| fault_of(fault.etype()))
 }
 
 fn declared_length(session: &ServerSession) -> Option<u64> {

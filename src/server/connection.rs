@@ -16,9 +16,13 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
+    http::ResponseHeader,
     protocols::{
         ALPN, Stream,
         http::{ServerSession, v2::server::H2Options},
@@ -28,13 +32,17 @@ use pingora::{
 use tokio::time::timeout;
 
 use crate::{
-    dialect::{Dialect, error},
-    engine::exchange::Exchange,
+    dialect::{
+        Dialect,
+        error::{self, Problem},
+    },
+    engine::exchange::{Exchange, Head},
     server::{
         body::Memory,
+        caller::Caller,
         drain::Drain,
         framing::{self, Refused},
-        session::Session,
+        session::{self, Session},
     },
 };
 
@@ -57,6 +65,9 @@ pub trait Site: Send + Sync + 'static {
 
     /// Whether callers are served while the process is on its way out.
     fn outlives_drain(&self) -> bool;
+
+    /// Takes note of a request that [`Site::serve`] never sees: the headers and the body of its refusal.
+    fn refused(&self, head: Option<Head<'_>>, problem: &Problem) -> (HeaderMap, Bytes);
 
     /// Takes note of a panic while a request was answered.
     fn panicked(&self);
@@ -109,20 +120,19 @@ impl<S: Site> Connections<S> {
 impl<S: Site> ServerApp for Connections<S> {
     async fn process_new(
         self: &Arc<Self>,
-        mut stream: Stream,
+        stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
         if self.requests.closes() {
             return None;
         }
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            return self.requests.process_new(stream, shutdown).await;
-        }
-        if !first_bytes(&mut stream, &mut [0]).await {
+        let agreed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        let mut stream = Caller::around(stream);
+        if !agreed && !first_bytes(&mut stream, &mut [0]).await {
             return None;
         }
-        match timeout(HEAD, begins_http2(&mut stream)).await {
+        match timeout(HEAD, begins_http2(&mut stream, agreed)).await {
             Ok(true) => self.requests.process_new(stream, shutdown).await,
             Ok(false) => {
                 Box::pin(self.serve_http1(stream)).await;
@@ -170,15 +180,15 @@ impl<S: Site> Requests<S> {
         match timeout(HEAD, session.read_request()).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return None,
-            Ok(Err(fault)) => return refuse(session, malformed(&fault.to_string())).await,
+            Ok(Err(fault)) => return self.refuse(session, malformed(&fault.to_string())).await,
             Err(_) => {
                 let message = "the request head took longer than 30 s";
                 let refused = Refused { status: StatusCode::REQUEST_TIMEOUT, message };
-                return refuse(session, refused).await;
+                return self.refuse(session, refused).await;
             }
         }
         if let Err(refused) = framing::check(&session) {
-            return refuse(session, refused).await;
+            return self.refuse(session, refused).await;
         }
         let _open = (!self.site.outlives_drain()).then(|| self.drain.enter());
         let limit = self.site.memory_limit();
@@ -193,6 +203,32 @@ impl<S: Site> Requests<S> {
         }
         session.into_finished().await
     }
+    /// Answers a head that nothing may act on, and closes the connection.
+    async fn refuse(&self, mut session: ServerSession, refused: Refused) -> Option<ServerSession> {
+        session.set_keepalive(None);
+        session.set_write_timeout(Some(Duration::from_secs(5)));
+        let slow = refused.status == StatusCode::REQUEST_TIMEOUT;
+        let problem = Problem {
+            status: refused.status.as_u16(),
+            code: if slow { "request_timeout" } else { "invalid_request" },
+            message: refused.message.to_owned(),
+        };
+        // Pingora's summary begins so where no head was parsed.
+        let parsed = !session.request_summary().starts_with("- ");
+        let head = parsed.then(|| session::head_of(session.req_header()));
+        let (headers, body) = self.site.refused(head, &problem);
+        let fields = headers.len().saturating_add(2);
+        let mut head = ResponseHeader::build(refused.status, Some(fields)).ok()?;
+        for (name, value) in &headers {
+            head.append_header(name, value).ok()?;
+        }
+        head.insert_header(CONTENT_TYPE, "application/json").ok()?;
+        head.insert_header(CONTENT_LENGTH, body.len()).ok()?;
+        session.write_response_header(Box::new(head)).await.ok()?;
+        session.write_response_body(body, true).await.ok()?;
+        session.shutdown().await;
+        None
+    }
 }
 
 /// Waits for the first bytes of a request; false where none come. A connection that is kept while the process drains
@@ -201,13 +237,13 @@ async fn first_bytes(stream: &mut Stream, buffer: &mut [u8]) -> bool {
     matches!(timeout(IDLE, stream.try_peek(buffer)).await, Ok(Ok(_)))
 }
 
-/// Whether a connection in clear text opens with HTTP/2's preface. Two bytes tell it from every method that is
-/// served here; only then is the rest of the preface waited for.
-async fn begins_http2(stream: &mut Stream) -> bool {
+/// Whether a connection opens with HTTP/2's preface, or with something as long where HTTP/2 was `agreed` on. Two bytes
+/// tell it from every method that is served here; only then is the rest of the preface waited for.
+async fn begins_http2(stream: &mut Stream, agreed: bool) -> bool {
     let mut opening = [0; 2];
     let mut preface = [0; 24];
     matches!(stream.try_peek(&mut opening).await, Ok(true))
-        && opening == *b"PR"
+        && (agreed || opening == *b"PR")
         && matches!(stream.try_peek(&mut preface).await, Ok(true))
 }
 
@@ -220,43 +256,20 @@ fn malformed(fault: &str) -> Refused {
     Refused { status: StatusCode::BAD_REQUEST, message: "malformed HTTP request" }
 }
 
-/// Answers a head that nothing may act on, and closes the connection.
-async fn refuse(mut session: ServerSession, refused: Refused) -> Option<ServerSession> {
-    session.set_keepalive(None);
-    session.set_write_timeout(Some(Duration::from_secs(5)));
-    let problem = error::Problem {
-        status: refused.status.as_u16(),
-        code: if refused.status == StatusCode::REQUEST_TIMEOUT {
-            "request_timeout"
-        } else {
-            "invalid_request"
-        },
-        message: refused.message.to_owned(),
-    };
-    let body = error::render(Dialect::Chat, &problem);
-    let mut head = pingora::http::ResponseHeader::build(refused.status, Some(4)).ok()?;
-    head.insert_header(CONTENT_TYPE, "application/json").ok()?;
-    head.insert_header(http::header::CONTENT_LENGTH, body.len()).ok()?;
-    session.write_response_header(Box::new(head)).await.ok()?;
-    session.write_response_body(body, true).await.ok()?;
-    session.shutdown().await;
-    None
-}
-
 /// Tells a caller whose request met a mistake of ours.
 async fn apologize(session: &mut Session) {
     if session.started() {
         return;
     }
     session.close_after();
-    let problem = error::Problem {
+    let problem = Problem {
         status: 500,
         code: "internal_error",
         message: "an internal error ended this request".to_owned(),
     };
     let path = session.head().path;
     let dialect = if path.ends_with("/messages") { Dialect::Messages } else { Dialect::Chat };
-    let body: Bytes = error::render(dialect, &problem);
+    let body = error::render(dialect, &problem);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -7,12 +7,18 @@ use http::{
     HeaderMap, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use pingora::{http::ResponseHeader, protocols::http::ServerSession};
+use pingora::{
+    http::{RequestHeader, ResponseHeader},
+    protocols::http::ServerSession,
+};
 use tokio::sync::watch;
 
 use crate::{
     engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt},
-    server::body::{self, Memory, Reservation},
+    server::{
+        body::{self, Memory, Reservation},
+        caller::Caller,
+    },
 };
 
 /// How long a part of an answer may wait for a caller that does not read.
@@ -47,6 +53,9 @@ impl Session {
         cut: watch::Receiver<bool>,
     ) -> Self {
         inner.set_write_timeout(Some(WRITE_TIMEOUT));
+        if inner.req_header().version == Version::HTTP_10 {
+            inner.set_keepalive(None);
+        }
         let reservation = Reservation::new(Arc::clone(memory), memory_limit);
         Self { inner, reservation, cut, state: State::Waiting, unframed: false }
     }
@@ -74,12 +83,16 @@ impl Session {
 
 impl Exchange for Session {
     fn head(&self) -> Head<'_> {
-        let head = self.inner.req_header();
-        Head { method: &head.method, path: head.uri.path(), headers: &head.headers }
+        head_of(self.inner.req_header())
     }
 
     async fn body(&mut self, limits: BodyLimits) -> Result<Bytes, BodyFault> {
-        let body = body::read(&mut self.inner, &mut self.reservation, limits).await;
+        let body = tokio::select! {
+            body = body::read(&mut self.inner, &mut self.reservation, limits) => body,
+            () = told_to_end(&mut self.cut) => {
+                Err(BodyFault::Interrupted(Interrupt::ShuttingDown))
+            }
+        };
         self.unframed = body == Err(BodyFault::Broken);
         body
     }
@@ -132,8 +145,16 @@ impl Exchange for Session {
     }
 }
 
+/// The head of a request, as the engine takes it.
+pub fn head_of(head: &RequestHeader) -> Head<'_> {
+    Head { method: &head.method, path: head.uri.path(), headers: &head.headers }
+}
+
 /// A caller that closes its sending half counts as one that has hung up: with HTTP/1 the two look the same.
 async fn hung_up(session: &mut ServerSession) {
+    if let Some(caller) = session.stream().and_then(Caller::behind) {
+        return caller.gone().await;
+    }
     if session.read_body_or_idle(true).await.is_ok() {
         std::future::pending::<()>().await;
     }

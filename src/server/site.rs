@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::HeaderMap;
+
 use crate::{
-    engine::Engine,
+    dialect::error::Problem,
+    engine::{Engine, exchange::Head},
     server::{connection::Site, session::Session},
 };
 
@@ -34,6 +38,10 @@ impl Site for DataPlane {
 
     fn outlives_drain(&self) -> bool {
         false
+    }
+
+    fn refused(&self, head: Option<Head<'_>>, problem: &Problem) -> (HeaderMap, Bytes) {
+        self.engine.note_refused(head, problem)
     }
 
     fn panicked(&self) {

@@ -160,3 +160,35 @@ fn d09_a_slow_reader_slows_the_provider_down() {
     client.hang_up();
     upstream.closed(0);
 }
+
+#[test]
+fn d01_a_hang_up_while_the_body_is_sent_is_no_bad_request() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    for reset in [false, true] {
+        let mut client = program.client();
+        client.send(request_head("POST", CHAT, &[("X-Request-Id", "gone-1")], 1000));
+        client.send("{\"model\":");
+        if reset { client.reset() } else { client.hang_up() }
+    }
+    program.metric_reaches("pointsman_requests_total", &[], 2.0);
+    let line = program.logged("gone-1");
+    assert!(line.contains("499") && line.contains("cancelled"), "{line}");
+    assert!(program.log().iter().all(|line| !line.contains("rejected")));
+}
+
+#[test]
+fn d02_a_hang_up_after_more_than_the_request_was_sent() {
+    let upstream = Upstream::always(silence());
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let next = request_head("GET", "/v1/models", &[], 0);
+    for (number, more) in ["\r\n", &next, &"x".repeat(200_000)].into_iter().enumerate() {
+        let mut client = program.client();
+        client.post(CHAT, &[], &chat("alpha", "x", false));
+        upstream.request(number);
+        client.send(more);
+        client.hang_up();
+        upstream.closed(number);
+    }
+    cancelled(&program, 3.0);
+}

@@ -3,12 +3,12 @@
 use std::fs;
 
 use crate::support::{
-    corpus,
+    Gate, corpus,
     http::Message,
     program::{Program, chat},
     reply,
     setup::Setup,
-    upstream::Upstream,
+    upstream::{Step, Upstream},
 };
 
 struct Bench {
@@ -419,4 +419,54 @@ fn the_smuggling_corpus_is_refused() {
         assert_eq!(bench.upstream.connections(), 0, "{} reached a provider", file.display());
     }
     bench.lives();
+}
+
+#[test]
+fn a07_http_1_0_is_served_and_closed() {
+    let bench = Bench::new();
+    let body = chat("alpha", "hello", false);
+    let length = body.len();
+    let mut client = bench.program.client();
+    client.send(format!(
+        "POST /v1/chat/completions HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+    let answer = client.answer();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.header("connection").is_some_and(|value| value.contains("keep-alive")));
+    client.closed();
+}
+
+#[test]
+fn a20_a_request_that_comes_while_another_is_answered_is_next() {
+    let gate = Gate::new();
+    let held = [vec![Step::Stall(gate.clone())], reply::chat("first")].concat();
+    let upstream =
+        Upstream::answering(
+            move |number, _| {
+                if number == 0 { held.clone() } else { reply::chat("second") }
+            },
+        );
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let mut client = program.client();
+    let path = "/v1/chat/completions";
+    client.post(path, &[], &chat("alpha", "one", false));
+    upstream.request(0);
+    client.send("\r\n").post(path, &[], &chat("alpha", "two", false));
+    gate.open();
+    assert!(client.answer().text().contains("first"));
+    assert!(client.answer().text().contains("second"));
+}
+
+#[test]
+fn a_a_refused_head_is_answered_like_any_other_request() {
+    let bench = Bench::new();
+    let fields = "X-Request-Id: refused-1\r\nContent-Length: 7, 7\r\n";
+    let head = format!("POST /v1/messages HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    let answer = bench.refuses(head, &[400]);
+    assert_eq!(answer.header("x-request-id"), Some("refused-1"));
+    assert_eq!(answer.json()["type"], "error", "not in the dialect of the path");
+    let unparsed = bench.refuses("GET /v1/models HTTP/9.9\r\nHost: x\r\n\r\n", &[400, 505]);
+    assert!(unparsed.header("x-request-id").is_some());
+    bench.program.metric_reaches("pointsman_requests_total", &[], 2.0);
+    assert!(bench.program.logged("refused-1").contains("400"));
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::support::{
     Gate, Watched,
-    client::Client,
+    client::{Client, request_head},
     program::{Program, binary, chat, run},
     reply,
     setup::Setup,
@@ -243,4 +243,38 @@ fn l16_what_a_provider_says_unasked_is_nobodys_answer() {
         assert!(!answer.text().contains("POISON"), "a stray answer was delivered");
         assert_eq!(answer.status(), 200);
     }
+}
+
+#[test]
+fn l02_an_upload_that_outlasts_the_drain_is_told_so() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let setup = Setup::one("openai-chat", upstream.address()).with("drain: 500ms");
+    let mut program = Program::start(&setup);
+    let mut client = program.client();
+    client.send(request_head("POST", CHAT, &[], 1000)).send("{");
+    until("the upload", || {
+        let uploads = program.metrics().sum("pointsman_requests_in_flight", &[]);
+        (uploads > 0.5).then_some(())
+    });
+    program.signal("TERM");
+    let answer = client.answer();
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert!(answer.whole);
+    assert!(program.ended().success());
+}
+
+#[test]
+fn l05_an_order_to_hand_over_to_nobody_is_not_followed() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let socket = std::env::temp_dir().join(format!("pointsman-none-{}.sock", std::process::id()));
+    let setup = Setup::one("openai-chat", upstream.address())
+        .with(&format!("upgrade_socket: {}", socket.display()));
+    let mut program = Program::start(&setup);
+    program.signal("QUIT");
+    let line = program.logged("nobody waits for the listeners");
+    assert!(line.contains(&socket.display().to_string()), "{line}");
+    assert_eq!(program.chat("alpha").status(), 200);
+    assert!(program.runs());
+    program.signal("TERM");
+    assert!(program.ended().success());
 }
