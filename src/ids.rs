@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn a_task_name_is_safe_in_a_header() {
         assert!(TaskName::parse("Bug fixing (Python)").is_ok());
-        for bad in ["", " a", "a ", "a:b", "a\r\nX: y", "größe", "none", "other", &"a".repeat(65)] {
+        for bad in ["", " a", "a ", "a:b", "a\r\nX: y", "größe", "none", "other", &"a".repeat(65)]
+        {
             assert!(TaskName::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -66,11 +66,9 @@ fn folder(value: &Value<'_>, raw: &str, world: &World<'_>) -> Option<PathBuf> {
         .find(|folder| folder.is_dir());
     match found {
         Some(folder) => Some(folder),
-        None if world.must_exist => {
-            value.wrong(format!(
-                "there is no folder {raw}, neither beside this file nor beside the program"
-            ))
-        }
+        None if world.must_exist => value.wrong(format!(
+            "there is no folder {raw}, neither beside this file nor beside the program"
+        )),
         None => Some(first),
     }
 }

@@ -9,13 +9,13 @@ use crate::{
         model::{Features, Model, OffPeak, Pricing, Rates, Target, Tier},
         settings::Timeouts,
     },
-    dialect::modality::Modalities,
     config::{
         known::Known,
         provider::Providers,
         quantity, settings,
         value::{Fields, Named, Value},
     },
+    dialect::modality::Modalities,
     ids::{ModelId, TargetId},
     money::PerMillion,
 };

@@ -83,7 +83,10 @@ impl Reader<'_> {
     /// The content of the file that `value` names; a later change of it is noticed.
     pub(crate) fn file(&self, value: &Value<'_>, path: &Path, private: bool) -> Option<Vec<u8>> {
         check_privacy(value, path, private);
-        self.ledger.read(path).map_err(|why| value.fault(format!("the file {} {why}", named(value)))).ok()
+        self.ledger
+            .read(path)
+            .map_err(|why| value.fault(format!("the file {} {why}", named(value))))
+            .ok()
     }
 
     fn variable(&self, value: &Value<'_>, name: &str) -> Option<String> {

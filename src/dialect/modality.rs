@@ -2,7 +2,10 @@
 
 /// The kinds of content that a model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of named kinds; each is asked for by name")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a set of named kinds; each is asked for by name"
+)]
 pub struct Modalities {
     /// Text.
     pub text: bool,

@@ -134,9 +134,11 @@ impl From<BodyFault> for Stop {
             BodyFault::TooSlow => {
                 Refusal::new(408, "request_timeout", "the request body did not arrive in time")
             }
-            BodyFault::Broken => {
-                Refusal::new(400, "invalid_request", "the request body is malformed or shorter than declared")
-            }
+            BodyFault::Broken => Refusal::new(
+                400,
+                "invalid_request",
+                "the request body is malformed or shorter than declared",
+            ),
             BodyFault::Overloaded => {
                 Refusal::overloaded("the proxy holds as many request bytes as it may; try again")
             }

@@ -184,6 +184,7 @@ mod tests {
         for length in 1..=70_000 {
             one.reach(length).unwrap();
         }
-        assert_eq!(memory.held.load(Ordering::Relaxed), 2 * STEP);
+        let held = memory.held.load(Ordering::Relaxed);
+        assert!((70_000..=2 * STEP).contains(&held), "{held}");
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         error::{self, Problem},
     },
     engine::exchange::{Exchange, Head},
+    http::header,
     server::{
         body::Memory,
         caller::Caller,
@@ -272,6 +273,10 @@ async fn apologize(session: &mut Session) {
     let body = error::render(dialect, &problem);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let id = header::request_id(session.head().headers);
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(header::REQUEST_ID, id);
+    }
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     if session.start(status, headers, Some(body.len())).await.is_ok()
         && session.write(body).await.is_ok()

@@ -122,6 +122,8 @@ impl ShutdownSignalWatch for StopOrder {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -129,15 +131,11 @@ mod tests {
         let drain = Drain::new();
         let first = drain.enter();
         let second = drain.enter();
-        let waiting = tokio::task::spawn({
-            let drain = drain.clone();
-            async move { drain.wait(Duration::from_secs(60)).await }
-        });
+        let mut waiting = Box::pin(drain.wait(Duration::from_mins(1)));
         drop(first);
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        assert!(waiting.as_mut().now_or_never().is_none());
         drop(second);
-        waiting.await.unwrap();
+        waiting.await;
         assert!(!*drain.cut().borrow());
     }
 

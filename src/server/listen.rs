@@ -73,7 +73,6 @@ impl Claim {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }
         .map_err(fault)?;
-        socket.set_reuseaddr(true).map_err(fault)?;
         socket.set_reuseport(true).map_err(fault)?;
         socket.bind(asked).map_err(fault)?;
         let address = socket.local_addr().map_err(fault)?;

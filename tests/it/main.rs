@@ -42,6 +42,8 @@ mod lifecycle;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod passthrough;
+#[cfg(test)]
 mod rank;
 #[cfg(test)]
 mod reload;

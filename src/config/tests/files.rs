@@ -152,7 +152,10 @@ fn tls_needs_a_pair_that_serves() {
     folder.write("cert.pem", one.cert.pem());
     let tls = "tls: {cert: file:cert.pem, key: file:key.pem}\n";
     folder.write("pointsman.yaml", format!("{MINIMAL}{tls}"));
-    assert_eq!(folder.said(&READING), ["pointsman.yaml:5:33: tls.key: the file key.pem does not exist"]);
+    assert_eq!(
+        folder.said(&READING),
+        ["pointsman.yaml:5:33: tls.key: the file key.pem does not exist"]
+    );
     folder.write("key.pem", "canary");
     assert_eq!(folder.said(&READING), ["pointsman.yaml:5:6: tls: `key` holds no PEM private key"]);
     folder.write("key.pem", one.signing_key.serialize_pem());
