@@ -257,6 +257,7 @@ impl Engine {
             ("upstream_timeout", _) => "no model answered within the total time".to_owned(),
             ("no_healthy_target", _) => "no target can take requests at the moment".to_owned(),
             ("upstream_auth", _) => "the providers refuse the proxy's credentials".to_owned(),
+            (_, 1) => "no model answered; the only attempt failed".to_owned(),
             (_, count) => format!("no model answered; {count} attempts failed"),
         };
         Refusal::new(exhausted.status, exhausted.code, message)

@@ -139,6 +139,9 @@ fn parse(text: &str) -> anyhow::Result<Line> {
     if text.len() > MAX_LINE {
         bail!("the line is longer than {MAX_LINE} bytes");
     }
+    if !text.trim_start().starts_with('{') {
+        bail!("not a JSON object");
+    }
     let line: Line = serde_json::from_str(text)?;
     if line.task.is_none() && line.label.is_none() {
         bail!("`task` (or `label`) is missing");
@@ -338,8 +341,13 @@ fn write_threshold(out: &mut String, judged: &[Judged]) {
     let best = steps
         .map(|threshold| (right_at(threshold), threshold))
         .fold((0, 0.0), |best, next| if next.0 > best.0 { next } else { best });
-    let accuracy = percent(best.0, judged.len());
-    let _ = writeln!(out, "threshold     {:.2} would give {accuracy:.1} %", best.1);
+    let right = judged.iter().filter(|one| one.got == one.expected).count();
+    if best.0 > right {
+        let accuracy = percent(best.0, judged.len());
+        let _ = writeln!(out, "threshold     {:.2} would give {accuracy:.1} %", best.1);
+    } else {
+        let _ = writeln!(out, "threshold     no other would be right more often");
+    }
 }
 
 fn write_confusion(out: &mut String, judged: &[Judged]) {

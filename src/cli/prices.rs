@@ -82,8 +82,8 @@ fn write_endpoint(
         model.id,
         target.provider.id,
         rate(quote.rates.input),
-        rate(quote.rates.cache_read),
-        rate(quote.rates.cache_write),
+        rate(quote.rates.cache_read.or(quote.rates.input)),
+        rate(quote.rates.cache_write.or(quote.rates.input)),
         rate(quote.rates.output),
     );
     if quote.discount > 0.0 {

@@ -25,6 +25,8 @@ pub(super) fn run(config: &Path, router: &str, text: Option<&str>) -> Result<(),
         }
         Some(_) | None => read()?,
     };
+    // Whoever copies the name out of a request copies this along.
+    let router = router.strip_prefix("router:").unwrap_or(router);
     let loaded = load::without_secrets(config)?;
     load::router(&loaded.catalog, router)?;
     let runtime = load::runtime()?;

@@ -253,8 +253,11 @@ pub(super) async fn interrupted(
     interrupt: Interrupt,
 ) -> Ending {
     if interrupt == Interrupt::ShuttingDown {
-        let text = "the proxy is shutting down".to_owned();
-        tell(stream, exchange, Broken { text, timed_out: false }).await;
+        let message = "the proxy is shutting down; the answer is not complete".to_owned();
+        let last = stream.last_words(&Problem { status: 503, code: "overloaded", message });
+        if exchange.write(last).await.is_ok() {
+            let _ = exchange.finish().await;
+        }
     }
     Ending::Interrupted(interrupt)
 }
