@@ -298,6 +298,10 @@ async fn refuse(
     let status = refusal.status();
     let ended = if status >= 500 { Ended::Failed } else { Ended::Rejected };
     ledger.end(ended, status, Some(refusal.code()));
+    if exchange.started() {
+        // An answer that has begun is cut, never continued with another one.
+        return;
+    }
     let body = match &refusal.body {
         RefusalBody::Ours(problem) => error::render(dialect, problem),
         RefusalBody::Theirs { body, .. } => body.clone(),

@@ -39,6 +39,7 @@ use crate::{
         trial::{Subject, Trial, Verdict},
     },
     http::header,
+    ids::ModelId,
     rank::session::SessionCache,
     resilience::{backoff, budget::Repeat, exhausted::Ended, failure::Failure},
     route::Decision,
@@ -109,6 +110,8 @@ pub(super) struct Tried {
     failures: Vec<Failure>,
     /// The largest window that was too small, and what the provider said of it.
     too_long: Option<(u64, Refusal)>,
+    /// The models that the conversation is too long for.
+    too_small: Vec<ModelId>,
     timed_out: bool,
 }
 
@@ -298,6 +301,7 @@ impl Job<'_> {
             upstream::credential_of(&target.provider).into_iter().chain(credential).collect();
         let mask = |text: &str| upstream::mask(text, &secrets);
         let expectation = Expectation {
+            target,
             terms: self.terms(target, outgoing),
             streamed: self.request.stream,
             beginning: errand.beginning,
@@ -364,6 +368,9 @@ impl Tried {
     /// Whether what was learned on the way speaks against a target that the plan names.
     fn rules_out(&self, job: &Job<'_>, target: &Target) -> bool {
         let Some((too_small, _)) = &self.too_long else { return false };
+        if self.too_small.contains(&target.model) {
+            return true;
+        }
         let model = job.world.catalog.model(target.model.as_str());
         model.and_then(|model| model.context_window).is_some_and(|window| window <= *too_small)
     }
@@ -373,6 +380,7 @@ impl Tried {
         let window = model.and_then(|model| model.context_window).unwrap_or(0);
         let known = self.too_long.as_ref().map_or(0, |(window, _)| *window);
         self.too_long = Some((window.max(known), refusal));
+        self.too_small.push(target.model.clone());
     }
 
     /// What the caller is told when no target answered.

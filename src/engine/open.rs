@@ -4,11 +4,14 @@
 //! returned can be tried elsewhere. Content decides, not bytes: comments, pings, role-only chunks and empty deltas
 //! are held with the rest.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
+    catalog::model::Target,
     dialect::{
         answer::{self, AnswerFault, Outcome, Terms},
         error,
@@ -48,6 +51,8 @@ pub(super) enum Answer {
 
 /// A stream that has begun to say something.
 pub(super) struct Live {
+    /// Who answers.
+    pub target: Arc<Target>,
     /// Where more comes from.
     pub body: Body,
     /// Bytes to frames.
@@ -85,6 +90,8 @@ impl From<Failure> for Unopened {
 pub(super) struct Expectation<'a> {
     /// How the answer is read and written.
     pub terms: Terms<'a>,
+    /// Who was asked.
+    pub target: &'a Arc<Target>,
     /// Whether a stream was asked for.
     pub streamed: bool,
     /// What a stream is to the caller.
@@ -166,6 +173,7 @@ async fn whole(
 
 async fn hold(body: Body, expectation: &Expectation<'_>) -> Result<Answer, Unopened> {
     let mut live = Live {
+        target: Arc::clone(expectation.target),
         body,
         decoder: Decoder::new(MAX_FRAME),
         stream: match expectation.beginning {

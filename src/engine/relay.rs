@@ -21,7 +21,7 @@ use crate::{
     },
     resilience::failure::Failure,
     telemetry::clock,
-    upstream::BodyFault,
+    upstream::{self, BodyFault},
 };
 
 /// After this much silence a caller is sent a comment, so that nothing between us takes the connection for dead.
@@ -55,6 +55,8 @@ pub(super) enum Ending {
 /// How a provider's side broke.
 #[derive(Debug)]
 pub(super) struct Broken {
+    /// What the provider said of it inside the stream, credentials masked.
+    pub said: Option<Problem>,
     /// What is recorded.
     pub text: String,
     /// Whether it was silence.
@@ -129,7 +131,7 @@ async fn step(live: &mut Live, exchange: &mut impl Exchange, pace: &mut Pace) ->
         pace.last_write = clock::now();
     }
     if let Some(fault) = live.broken.take() {
-        return Step::Broken(broken(&fault));
+        return Step::Broken(broken(live, &fault));
     }
     if live.finished {
         return Step::Over;
@@ -145,7 +147,7 @@ async fn step(live: &mut Live, exchange: &mut impl Exchange, pace: &mut Pace) ->
     match piece {
         Piece::Bytes(bytes) => pace.count(take(live, &bytes)),
         Piece::End => drop(live.end()),
-        Piece::Broken(text) => return Step::Broken(Broken { text, timed_out: false }),
+        Piece::Broken(text) => return Step::Broken(Broken { said: None, text, timed_out: false }),
         Piece::Quiet => pace.beat(live),
     }
     Step::GoOn
@@ -175,7 +177,7 @@ impl Pace {
         } else {
             return None;
         };
-        Some(Broken { text: text.to_owned(), timed_out })
+        Some(Broken { said: None, text: text.to_owned(), timed_out })
     }
 
     fn count(&mut self, taken: Taken) {
@@ -236,7 +238,8 @@ fn take(live: &mut Live, first: &[u8]) -> Taken {
 /// Ends the answer where it is whole, and says so where it is not.
 async fn finish(live: &mut Live, exchange: &mut impl Exchange) -> Ending {
     if let Err(fault) = live.conclude() {
-        return break_off(live, exchange, broken(&fault)).await;
+        let broken = broken(live, &fault);
+        return break_off(live, exchange, broken).await;
     }
     // An SDK closes right after the last event; the answer is complete all the same.
     let _ = exchange.write(live.held.split().freeze()).await;
@@ -275,14 +278,21 @@ async fn break_off(live: &mut Live, exchange: &mut impl Exchange, broken: Broken
     tell(&live.stream, exchange, broken).await
 }
 
-fn broken(fault: &AnswerFault) -> Broken {
+fn broken(live: &Live, fault: &AnswerFault) -> Broken {
     let text = match fault {
         AnswerFault::Malformed(text) => format!("malformed: {text}"),
         AnswerFault::Empty | AnswerFault::Truncated => "the stream ended early".to_owned(),
         // Its words may hold what it was sent, a credential even.
         AnswerFault::Error { .. } => "an error in the stream".to_owned(),
     };
-    Broken { text, timed_out: false }
+    let said = matches!(fault, AnswerFault::Error { .. }).then(|| {
+        let credential = upstream::credential_of(&live.target.provider);
+        let secrets: Vec<_> = credential.into_iter().collect();
+        let problem = fault.problem();
+        let message = upstream::mask(&problem.message, &secrets);
+        Problem { message, code: "upstream_error", ..problem }
+    });
+    Broken { said, text, timed_out: false }
 }
 
 /// Says in the caller's dialect that the answer is not complete, and ends it.
@@ -292,7 +302,8 @@ pub(super) async fn tell(stream: &Stream, exchange: &mut impl Exchange, broken: 
     } else {
         (502, "upstream_error", "the answer broke off before it was complete")
     };
-    let last = stream.last_words(&Problem { status, code, message: message.to_owned() });
+    let ours = Problem { status, code, message: message.to_owned() };
+    let last = stream.last_words(broken.said.as_ref().unwrap_or(&ours));
     if exchange.write(last).await.is_err() {
         return Ending::Interrupted(Interrupt::CallerGone);
     }

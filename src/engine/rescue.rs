@@ -210,7 +210,7 @@ async fn end<'a>(begun: Begun<'a>, exchange: &mut impl Exchange, ledger: &Ledger
         }
         // A stream was asked for, and nothing else is taken for one.
         Answer::Whole(_, outcome) => {
-            let broken = Broken { text: "no stream".to_owned(), timed_out: false };
+            let broken = Broken { said: None, text: "no stream".to_owned(), timed_out: false };
             Told { target, trial, outcome, ending: Ending::Broken(broken) }
         }
     }

@@ -212,13 +212,13 @@ fn broken(fault: &AnswerFault) -> Step {
         AnswerFault::Empty | AnswerFault::Truncated => "it ended early",
         AnswerFault::Error { .. } => "an error in it",
     };
-    Step::Broken(Broken { text: text.to_owned(), timed_out: false }, fault.problem())
+    Step::Broken(Broken { said: None, text: text.to_owned(), timed_out: false }, fault.problem())
 }
 
 fn silent(text: &str) -> Step {
     let message = "the model stopped answering before its answer was complete";
     let problem = ours(504, "upstream_timeout", message);
-    Step::Broken(Broken { text: text.to_owned(), timed_out: true }, problem)
+    Step::Broken(Broken { said: None, text: text.to_owned(), timed_out: true }, problem)
 }
 
 fn ours(status: u16, code: &'static str, message: &str) -> Problem {
