@@ -3,7 +3,7 @@
 //! Each candidate is assessed once (what this request is expected to cost there, how soon it is expected to start, how
 //! good it is at the task) and the assessments are then sorted by the operator's preference. Every order is total: what
 //! is not known ranks after what is, ties go to the sooner start, then to the order given. Equal inputs give equal
-//! orders; the only dice are those of [`explore`], which the caller throws, and a dry run throws none.
+//! orders; the only dice are those of [`mod@explore`], which the caller throws, and a dry run throws none.
 //!
 //! This module knows no gate and no verdict: it orders what `route` found able to serve.
 

@@ -2,7 +2,7 @@
 //!
 //! The documents are large and not ours: sizes are bounded, an entry that makes no sense is counted and left out, and
 //! the rest is used. A document without a single usable entry is a fault, so that an error page never empties the
-//! table. A rate is left out where it is missing, negative, not a number or beyond [`DEAREST`]; an entry whose input
+//! table. A rate is left out where it is missing, negative, not a number or beyond `DEAREST`; an entry whose input
 //! and output both cost nothing says nothing, because the public lists write zero for unknown far more often than for
 //! free (an operator says free in the configuration).
 

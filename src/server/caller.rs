@@ -2,7 +2,7 @@
 //! noticed whatever came before it.
 //!
 //! Pingora stops watching a connection once it has read anything beyond a body, and not every stream of its own can be
-//! peeked at. Here both are one buffer of what came early, at most [`AHEAD`] bytes. Whatever comes beyond it while a
+//! peeked at. Here both are one buffer of what came early, at most `AHEAD` bytes. Whatever comes beyond it while a
 //! request is answered is dropped: that connection gets no further request, and a hang-up is noticed all the same.
 
 use std::{

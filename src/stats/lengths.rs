@@ -4,7 +4,7 @@
 //! its task and its model do elsewhere: with `t` the length of the task's answers as a model of ordinary wordiness
 //! would give them, and `w` the wordiness of the model, the pair leans on `t · w`. Each is learned with the other taken
 //! out (`t` from `length / w`, `w` from `length / t`), so that a model that only gets short tasks is not mistaken for a
-//! terse one. `t` leans on [`PRIOR`] and `w` on 1; "x leans on p with strength k" is the shrinkage
+//! terse one. `t` leans on `PRIOR` and `w` on 1; "x leans on p with strength k" is the shrinkage
 //! `(k · p + Σx) / (k + n)`. Requests without a task are a task of their own.
 
 use crate::{

@@ -5,14 +5,14 @@
 //! for small prompts, where queueing and the network dominate, and a power of `n` for large ones, where reading the
 //! prompt does; in logarithms errors are ratios, predictions stay positive, and one outlier of a minute moves a mean of
 //! 300 ms by a factor, not by seconds. α and β are fitted by Bayesian linear regression (the textbook conjugate update,
-//! e.g. Bishop 2006, §3.3) on sums that fade with a half-life of [`HALF_LIFE`] and hold at most [`MEMORY`] samples, so
-//! that busy targets follow a change within that many requests. β leans on [`SLOPE`]. α leans, by one sample's worth,
-//! on the target's own level of the last hours (half-life [`LEVEL_HALF_LIFE`]; answers only), so that a target that
+//! e.g. Bishop 2006, §3.3) on sums that fade with a half-life of `HALF_LIFE` and hold at most `MEMORY` samples, so
+//! that busy targets follow a change within that many requests. β leans on `SLOPE`. α leans, by one sample's worth,
+//! on the target's own level of the last hours (half-life `LEVEL_HALF_LIFE`; answers only), so that a target that
 //! had a bad quarter of an hour is expected to be its old self again once those samples have faded, and before that on
 //! a prior from outside where there is one. Without any of these there is no prediction: what is unknown is absent.
 //!
-//! A failure enters as a time of [`PENALTY`] times what it took or what was expected, whichever is longer, and at
-//! least [`PENALTY_FLOOR`]. The interval is the one that holds four of five answers, from the residual variance and
+//! A failure enters as a time of `PENALTY` times what it took or what was expected, whichever is longer, and at
+//! least `PENALTY_FLOOR`. The interval is the one that holds four of five answers, from the residual variance and
 //! the uncertainty of the fit, and so it widens as samples fade.
 
 use std::time::{Duration, Instant};

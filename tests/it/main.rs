@@ -44,6 +44,8 @@ mod matrix;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod rank;
 #[cfg(test)]
 mod reload;
