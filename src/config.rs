@@ -30,6 +30,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use crate::config::tls::check_identity;
 use crate::{
     catalog::{Catalog, settings::Settings},
     config::{

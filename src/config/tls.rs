@@ -14,7 +14,7 @@ pub(crate) fn check_authorities(pem: &[u8]) -> Result<(), &'static str> {
 }
 
 /// Whether `chain` and `key`, both PEM, can serve TLS together.
-pub(crate) fn check_identity(chain: &[u8], key: &[u8]) -> Result<(), String> {
+pub fn check_identity(chain: &[u8], key: &[u8]) -> Result<(), String> {
     let chain = certificates(chain).map_err(|message| format!("`cert` {message}"))?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|_| "`key` holds no PEM private key".to_owned())?;

@@ -98,7 +98,7 @@ pub(super) async fn serve(
     };
     decision.losses = losses(&request, &decision);
     let decision = Arc::new(decision);
-    ledger.decided(wanted.router().map(|router| &router.name), &decision);
+    ledger.decided(&decision);
     if dry_run {
         return explain(&decision, exchange, ledger).await;
     }

@@ -15,7 +15,7 @@ use crate::{
     dialect::{answer::Outcome, ir::answer::Usage},
     engine::{Engine, World, attempt},
     http::header,
-    ids::{KeyName, RouterName},
+    ids::KeyName,
     money::Usd,
     resilience::failure::Cause,
     route::Decision,
@@ -33,7 +33,6 @@ pub(super) struct Ledger<'a> {
     deadline: Instant,
     request_id: String,
     key: Option<KeyName>,
-    router: Option<RouterName>,
     decision: Option<Arc<Decision>>,
     counted: bool,
     streamed: bool,
@@ -66,7 +65,6 @@ impl<'a> Ledger<'a> {
             deadline: attempt::deadline(started, &world.catalog.settings.timeouts),
             request_id: request_id.to_owned(),
             key: None,
-            router: None,
             decision: None,
             counted: true,
             streamed: false,
@@ -103,8 +101,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// What was decided.
-    pub(super) fn decided(&mut self, router: Option<&RouterName>, decision: &Arc<Decision>) {
-        self.router = router.cloned();
+    pub(super) fn decided(&mut self, decision: &Arc<Decision>) {
         self.decision = Some(Arc::clone(decision));
     }
 
@@ -186,8 +183,8 @@ impl<'a> Ledger<'a> {
             }
             let reason = HeaderValue::from_static(decision.reason.as_str());
             headers.insert(header::REASON, reason);
-            if let Some(confidence) = decision.confidence {
-                put(&mut headers, header::CONFIDENCE, &format!("{confidence:.2}"));
+            if let Some(confidence) = decision.confidence_text() {
+                put(&mut headers, header::CONFIDENCE, &confidence);
             }
         }
         if let Some(target) = &self.target {
@@ -266,7 +263,7 @@ impl Drop for Ledger<'_> {
         metrics.request_ended(self.counted);
         if let (Some(decision), true) = (&self.decision, self.counted) {
             let task = decision.task.as_ref().map(|task| &task.name);
-            metrics.decision(self.router.as_ref(), task, decision.reason);
+            metrics.decision(decision.router(), task, decision.reason);
         }
         for (target, usage) in self.parts() {
             let part = self.cost(target, usage);
@@ -284,11 +281,11 @@ impl Drop for Ledger<'_> {
         }
         let decision = self.decision.as_deref();
         // A direct request decided nothing that its figures do not say.
-        let routed = decision.filter(|_| self.router.is_some());
+        let routed = decision.filter(|decision| decision.router().is_some());
         UsageEvent {
             request_id: &self.request_id,
             key: self.key.as_ref(),
-            router: self.router.as_ref(),
+            router: decision.and_then(Decision::router),
             task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
             reason: decision.map(|decision| decision.reason),
             confidence: decision.and_then(|decision| decision.confidence),

@@ -3,7 +3,6 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
@@ -11,13 +10,12 @@ use pingora::{
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
     protocols::{TcpKeepalive, l4::stream::L4BufferSettings},
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 
-use crate::catalog::settings::Tls;
+use crate::{catalog::settings::Tls, config};
 
 /// Buffers of a connection. Pingora's own take 64 KiB for reading, which is most of what an idle stream would cost.
 const READ_BUFFER: usize = 8 * 1024;
@@ -100,7 +98,11 @@ impl Claim {
 
     fn tls(&self, tls: &Tls) -> Result<TlsSettings, ListenFault> {
         let fault = |reason: String| ListenFault::Tls { address: self.address, reason };
-        check_pair(tls).map_err(fault)?;
+        // Checked when the file was loaded, and again here: a pair that does not fit would end the process.
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|error| fault(format!("{}: {error}", path.display())))
+        };
+        config::check_identity(&read(&tls.cert)?, &read(&tls.key)?).map_err(fault)?;
         let path = |path: &Path| {
             path.to_str()
                 .map(str::to_owned)
@@ -124,23 +126,6 @@ impl Claim {
             Err(_) => Err(ListenFault::Silent(self.address)),
         }
     }
-}
-
-/// Reads the certificate and its key as the listener will, which ends the process where they do not fit.
-fn check_pair(tls: &Tls) -> Result<(), String> {
-    let chain = CertificateDer::pem_file_iter(&tls.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("{}: {error}", tls.cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|error| format!("{}: {error}", tls.key.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map(drop)
-        .map_err(|error| error.to_string())
 }
 
 /// Where a listener on `address` can be reached from this machine.
