@@ -29,7 +29,7 @@
 //! | 0 words | [`ids`], [`money`], [`bounded`], [`secret`] | names, amounts, caps |
 //! | 1 facts | [`catalog`], [`dialect`], [`stats`], [`prices`], [`http`] | what is known; pure |
 //! | 2 judgements | [`conversation`], [`classify`], [`rank`], [`affinity`], [`resilience`], [`access`] | what follows from it; pure |
-//! | 3 decision | [`route`] | a plan and its explanation; pure |
+//! | 3 decision | [`route`], [`advice`] | a plan and its explanation; what a router's author should change; pure |
 //! | 4 world | [`config`], [`upstream`], [`telemetry`], then [`classifier`], [`feeds`] | files, sockets, clocks, threads |
 //! | 5 request | [`engine`] | one request from its head to its settlement |
 //! | 6 faces | [`server`], [`simulator`] | listeners; simulated providers |
@@ -48,6 +48,7 @@
 //! - One request sees one catalog, whatever is reloaded meanwhile.
 
 pub mod access;
+pub mod advice;
 pub mod affinity;
 pub mod bounded;
 pub mod catalog;

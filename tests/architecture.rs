@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["catalog", "http"],
     &["stats", "prices"],
     &["conversation", "classify", "rank", "affinity", "resilience", "access"],
-    &["route"],
+    &["route", "advice"],
     &["config", "upstream", "telemetry"],
     &["classifier", "feeds"],
     &["engine"],
