@@ -1,7 +1,7 @@
 # Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test runtime lint fmt clippy deny doc bench peers help
+.PHONY: build demo test web web-lint runtime lint fmt clippy deny doc bench peers help
 
 target := $(or $(CARGO_TARGET_DIR),target)
 venv := .tools/venv
@@ -17,6 +17,12 @@ build: runtime ## the program, with ONNX Runtime and the default classifier besi
 
 demo: build ## simulated providers, the proxy and requests to try: no key, no network
 	$(target)/release/pointsman demo
+
+web: ## the pages of the admin listener, built with npm from the lock file: Node 20.19 or newer
+	cd src/web && npm ci --no-audit --no-fund && npm run build
+
+web-lint: ## the pages' types, style and unit tests; after `make web`
+	cd src/web && npm run check && npm test
 
 runtime: ## ONNX Runtime and cmake, into .tools/
 	.ci/runtime
@@ -58,4 +64,4 @@ peers: ## other gateways to measure against, into .tools/
 	npm install --silent --no-audit --no-fund --prefix .tools/portkey @portkey-ai/gateway
 
 help: ## this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
