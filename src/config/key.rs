@@ -26,21 +26,33 @@ pub(crate) struct World<'a> {
     pub(crate) models: &'a Models,
 }
 
+/// A key as it is written; its `access` is absent where something else of it is wrong.
+struct Written<'a> {
+    name: KeyName,
+    place: Place<'a>,
+    access: Option<AccessKey>,
+}
+
 /// Reads `keys`.
 pub(crate) fn read(value: Option<&Value<'_>>, world: &World<'_>) -> Vec<AccessKey> {
-    let mut keys: Vec<(AccessKey, Place<'_>)> = Vec::new();
+    let mut keys: Vec<Written<'_>> = Vec::new();
     for item in value.and_then(Value::items).unwrap_or_default() {
-        let Some((key, place)) = key(&item, world) else { continue };
-        if let Some((_, first)) = keys.iter().find(|(other, _)| other.name == key.name) {
-            place.fault(format!("another key has this name: {}", first.position()));
-        } else if let Some((_, first)) =
-            keys.iter().find(|(other, _)| other.digest.matches(&key.digest))
-        {
-            place.fault(format!("another key has this value: {}", first.position()));
+        let Some(key) = key(&item, world) else { continue };
+        if let Some(first) = keys.iter().find(|other| other.name == key.name) {
+            key.place.fault(format!("another key has this name: {}", first.place.position()));
+        } else if let Some(first) = keys.iter().find(|other| other.opens_as(&key)) {
+            key.place.fault(format!("another key has this value: {}", first.place.position()));
         }
-        keys.push((key, place));
+        keys.push(key);
     }
-    keys.into_iter().map(|(key, _)| key).collect()
+    keys.into_iter().filter_map(|key| key.access).collect()
+}
+
+impl Written<'_> {
+    fn opens_as(&self, other: &Self) -> bool {
+        let pair = self.access.as_ref().zip(other.access.as_ref());
+        pair.is_some_and(|(one, other)| one.digest.matches(&other.digest))
+    }
 }
 
 /// The digest of the secret that `value` refers to.
@@ -52,7 +64,7 @@ pub(crate) fn digest(value: &Value<'_>, secrets: &Reader<'_>) -> Option<SecretDi
     }
 }
 
-fn key<'a>(value: &Value<'a>, world: &World<'_>) -> Option<(AccessKey, Place<'a>)> {
+fn key<'a>(value: &Value<'a>, world: &World<'_>) -> Option<Written<'a>> {
     let mut fields = value.fields()?;
     let name = fields.require("name");
     let secret = fields.require("key").and_then(|value| digest(&value, world.secrets));
@@ -64,7 +76,8 @@ fn key<'a>(value: &Value<'a>, world: &World<'_>) -> Option<(AccessKey, Place<'a>
         Ok(name) => name,
         Err(error) => return name_value.wrong(error.to_string()),
     };
-    Some((AccessKey { name, digest: secret?, routers, models }, name_value.place))
+    let access = secret.map(|digest| AccessKey { name: name.clone(), digest, routers, models });
+    Some(Written { name, place: name_value.place, access })
 }
 
 fn allowed<K, V>(

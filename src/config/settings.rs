@@ -1,6 +1,10 @@
 //! Everything in the main file that is neither provider, model, router nor key.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     catalog::settings::{
@@ -83,7 +87,7 @@ pub(crate) fn read(
         prices: fields.take("prices").map(|value| feeds(&value, secrets)).unwrap_or_default(),
         upgrade_socket: fields
             .take("upgrade_socket")
-            .and_then(|value| Some(source::join(secrets.base, value.filled_text()?.as_ref()))),
+            .and_then(|value| socket(&value, secrets.base)),
     }
 }
 
@@ -166,6 +170,20 @@ fn latency(value: &Value<'_>) -> Option<LatencySource> {
     fields.finish();
     let (query, label) = (query?.to_owned(), label?.to_owned());
     Some(LatencySource { prometheus: prometheus?, query, label, allow_private })
+}
+
+/// The most bytes that the path of a socket may have, with room for the name of the admin listener's behind it.
+const SOCKET_PATH: usize = 101;
+
+fn socket(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
+    let path = source::join(base, value.path()?.as_ref());
+    if path.as_os_str().len() > SOCKET_PATH {
+        return value.wrong(format!(
+            "is too long for a socket: {} is more than {SOCKET_PATH} bytes",
+            path.display()
+        ));
+    }
+    Some(path)
 }
 
 fn affinity(value: &Value<'_>) -> Option<Affinity> {

@@ -82,6 +82,14 @@ impl<'a> Value<'a> {
         if text.trim().is_empty() { self.wrong("must not be empty") } else { Some(text) }
     }
 
+    /// Where something is in the file system: any text but what YAML takes for a number or a truth.
+    pub(crate) fn path(&self) -> Option<&'a str> {
+        let text = self.filled_text()?;
+        let other = text.parse::<f64>().is_ok() || matches!(text, "true" | "false");
+        let plain = matches!(&self.node.shape, Shape::Scalar { plain: true, .. });
+        if plain && other { self.wrong("must be a path, as in folder/name") } else { Some(text) }
+    }
+
     /// `true` or `false`.
     pub(crate) fn boolean(&self) -> Option<bool> {
         const WANTED: &str = "must be true or false";

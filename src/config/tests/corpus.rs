@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::tests::{Folder, MINIMAL, NOT_READING, said, said_after};
+use crate::config::tests::{Folder, MINIMAL, NOT_READING, READING, said, said_after};
 
 /// What is said of each file, by name; a change here is a change of what users read.
 const EXPECTED: &str = r#"
@@ -170,6 +170,8 @@ pointsman.yaml:2:9: models: tags are not supported here
 pointsman.yaml:2:18: models: must be a mapping, as in {name: value}
 === main-unknown-alias.yaml
 pointsman.yaml:1:12: not valid YAML: while parsing node, found unknown anchor
+=== main-upgrade-socket.yaml
+pointsman.yaml:3:17: upgrade_socket: must be a path, as in folder/name
 === main-utf-16.yaml
 pointsman.yaml:1:1: is not UTF-8 but UTF-16 or binary; save it as UTF-8
 === router-names.yaml
@@ -247,6 +249,28 @@ fn no_report_repeats_a_secret() {
     for (name, faults) in said_of_all() {
         assert!(!faults.concat().contains("canary"), "{name}");
     }
+}
+
+#[test]
+fn a_socket_has_a_short_path() {
+    assert_eq!(said_after("upgrade_socket: run/up.sock\n"), [""; 0]);
+    assert_eq!(said_after("upgrade_socket: \"5\"\n"), [""; 0], "a file may be called so");
+    let long = said_after(&format!("upgrade_socket: /{}\n", "x".repeat(101)));
+    assert_eq!(long.len(), 1);
+    assert!(long[0].contains("upgrade_socket: is too long for a socket"), "{long:?}");
+}
+
+#[test]
+fn a_key_without_its_secret_has_a_name_all_the_same() {
+    let folder = Folder::new("keys");
+    let keys =
+        "keys:\n  - {name: ci, key: env:UNSET, routers: [none]}\n  - {name: ci, key: env:SET}\n";
+    folder.write("pointsman.yaml", MINIMAL.to_owned() + keys);
+    let said = folder.said(&READING);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("keys[0].key: the environment variable UNSET is not set"));
+    assert!(said[1].contains("keys[0].routers[0]: there is no router `none`"));
+    assert!(said[2].contains("keys[1].name: another key has this name: pointsman.yaml:6:12"));
 }
 
 #[test]
