@@ -47,6 +47,11 @@ pub fn authenticate(keys: &[AccessKey], head: &HeaderMap) -> Result<Caller, Unau
     }
 }
 
+/// What a log may know of the key that `head` presents: the beginning of its hash. Nothing where no key can be read.
+pub fn fingerprint(head: &HeaderMap) -> Option<String> {
+    presented(head).ok().flatten().map(|text| SecretDigest::of(text).fingerprint())
+}
+
 /// Whether `head` carries the admin listener's key, as `Authorization: Bearer`; without a key anyone may ask.
 pub fn may_administer(key: Option<&SecretDigest>, head: &HeaderMap) -> bool {
     let Some(key) = key else { return true };
@@ -201,6 +206,13 @@ mod tests {
             assert!(caller.may_use_router(&router("r")) && caller.may_name_model(&model("m")));
             assert!(caller.may_attempt(&model("m")));
         }
+    }
+
+    #[test]
+    fn a_key_is_known_by_the_beginning_of_its_hash() {
+        assert_eq!(fingerprint(&head(&[("x-api-key", "abc")])).unwrap(), "ba7816bf");
+        assert_eq!(fingerprint(&head(&[("authorization", "Basic abc")])), None);
+        assert_eq!(fingerprint(&head(&[])), None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod rescue;
 mod trial;
 mod understand;
 
+pub use admit::fresh_request_id;
+
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
@@ -34,6 +36,7 @@ use http::{
 use parking_lot::Mutex;
 
 use crate::{
+    access,
     affinity::Pins,
     catalog::{Catalog, model::Target, settings::Limits},
     classify::Classifier,
@@ -52,7 +55,7 @@ use crate::{
     secret::SecretDigest,
     stats::Stats,
     telemetry::{
-        clock,
+        clock, log,
         metrics::{Metrics, Store},
         usage::Ended,
     },
@@ -174,6 +177,7 @@ impl Engine {
         }
         self.metrics.evicted(Store::Pins, self.pins.evicted());
         self.metrics.evicted(Store::Health, self.health.evicted());
+        self.metrics.log_dropped(log::dropped());
         self.metrics.render()
     }
 
@@ -225,7 +229,12 @@ impl Engine {
         ledger: &mut Ledger<'a>,
         request_id: &str,
     ) -> Result<(), Stop> {
-        let admitted = admit::admit(&world.catalog, exchange.head(), request_id)?;
+        let admitted =
+            admit::admit(&world.catalog, exchange.head(), request_id).inspect_err(|refusal| {
+                if refusal.code() == admit::INVALID_KEY {
+                    ledger.refused(access::fingerprint(exchange.head().headers));
+                }
+            })?;
         ledger.asked_by(admitted.caller.key_name());
         match &admitted.route {
             Route::Models => models::list(world, &admitted, exchange, ledger).await,

@@ -34,6 +34,13 @@ impl SecretDigest {
         Self(Sha256::digest(presented.as_bytes()).into())
     }
 
+    /// The first eight hexadecimal digits: enough to tell one wrong key from another in a log, far too little to find
+    /// the key from.
+    pub fn fingerprint(&self) -> String {
+        let [a, b, c, d, ..] = self.0;
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+
     /// Whether both are digests of the same text, in time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -49,5 +56,6 @@ mod tests {
         let kept = Secret::new("right".to_owned()).digest();
         assert!(kept.matches(&SecretDigest::of("right")));
         assert!(!kept.matches(&SecretDigest::of("wrong")));
+        assert_eq!(SecretDigest::of("abc").fingerprint(), "ba7816bf");
     }
 }

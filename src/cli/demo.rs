@@ -33,7 +33,7 @@ pub(super) fn run() -> Result<(), Failure> {
     let mut logged = loaded.catalog.settings.log;
     logged.format = LogFormat::Text;
     logged.level = LogLevel::Warn;
-    log::install(logged)?;
+    let _flushed_last = log::install(logged)?;
     log::report_panics();
     let runtime = load::runtime()?;
     let world = runtime.block_on(load::world(loaded.catalog))?;

@@ -13,7 +13,7 @@ use crate::{
 /// Runs the command.
 pub(super) fn run(config: &Path, upgrade: bool) -> Result<(), Failure> {
     let loaded = load::with_secrets(config)?;
-    log::install(loaded.catalog.settings.log)?;
+    let _flushed_last = log::install(loaded.catalog.settings.log)?;
     log::report_panics();
     let runtime = load::runtime()?;
     let watched = loaded.watched;

@@ -18,6 +18,9 @@ use crate::{
 /// The longest session name that is kept; what is longer is not a name.
 const MAX_SESSION: usize = 1024;
 
+/// The code of a refusal for want of a key.
+pub(super) const INVALID_KEY: &str = "invalid_api_key";
+
 /// A request whose head is in order.
 pub(super) struct Admitted {
     /// What is asked for.
@@ -51,8 +54,13 @@ pub(super) fn dialect_of(head: Head<'_>) -> Dialect {
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     match header::request_id(headers) {
         Some(id) => id.to_owned(),
-        None => format!("req-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
+        None => fresh_request_id(),
     }
+}
+
+/// An id for a request that brought none.
+pub fn fresh_request_id() -> String {
+    format!("req-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }
 
 /// Judges the head of a request.
@@ -63,7 +71,7 @@ pub(super) fn admit(
 ) -> Result<Admitted, Refusal> {
     // The key comes before the path, so that nobody without one learns what is here.
     let caller = access::authenticate(&catalog.keys, head.headers).map_err(|_| {
-        Refusal::new(401, "invalid_api_key", "a valid API key is required").should_retry(false)
+        Refusal::new(401, INVALID_KEY, "a valid API key is required").should_retry(false)
     })?;
     let route = Route::of(head.path).ok_or_else(|| {
         Refusal::new(404, "not_found", "nothing is served at this path; see /v1/models")

@@ -33,6 +33,7 @@ pub(super) struct Ledger<'a> {
     deadline: Instant,
     request_id: String,
     key: Option<KeyName>,
+    refused_key: Option<String>,
     decision: Option<Arc<Decision>>,
     counted: bool,
     streamed: bool,
@@ -65,6 +66,7 @@ impl<'a> Ledger<'a> {
             deadline: attempt::deadline(started, &world.catalog.settings.timeouts),
             request_id: request_id.to_owned(),
             key: None,
+            refused_key: None,
             decision: None,
             counted: true,
             streamed: false,
@@ -93,6 +95,11 @@ impl<'a> Ledger<'a> {
     /// Who asks.
     pub(super) fn asked_by(&mut self, key: Option<&KeyName>) {
         self.key = key.cloned();
+    }
+
+    /// The key that was presented is not one of ours.
+    pub(super) fn refused(&mut self, fingerprint: Option<String>) {
+        self.refused_key = fingerprint;
     }
 
     /// A dry run leaves no trace in the statistics.
@@ -285,6 +292,7 @@ impl Drop for Ledger<'_> {
         UsageEvent {
             request_id: &self.request_id,
             key: self.key.as_ref(),
+            refused_key: self.refused_key.as_deref(),
             router: decision.and_then(Decision::router),
             task: decision.and_then(|decision| decision.task.as_ref()).map(|task| &task.name),
             reason: decision.map(|decision| decision.reason),

@@ -36,7 +36,10 @@ use crate::{
         Dialect,
         error::{self, Problem},
     },
-    engine::exchange::{Exchange, Head},
+    engine::{
+        exchange::{Exchange, Head},
+        fresh_request_id,
+    },
     http::header,
     server::{
         body::Memory,
@@ -191,6 +194,7 @@ impl<S: Site> Requests<S> {
         if let Err(refused) = framing::check(&session) {
             return self.refuse(session, refused).await;
         }
+        identify(&mut session);
         let _open = (!self.site.outlives_drain()).then(|| self.drain.enter());
         let limit = self.site.memory_limit();
         let mut session = Session::new(session, &self.memory, limit, self.drain.cut());
@@ -248,6 +252,15 @@ async fn begins_http2(stream: &mut Stream, agreed: bool) -> bool {
         && matches!(stream.try_peek(&mut preface).await, Ok(true))
 }
 
+/// Gives a request without a usable id one of ours, so that all that is said of it names the same: its record, its
+/// answer, and the apology for a mistake of ours.
+fn identify(session: &mut ServerSession) {
+    if header::request_id(&session.req_header().headers).is_none() {
+        // An id that is given here is made of letters and digits, so nothing can refuse it.
+        let _ = session.req_header_mut().insert_header(header::REQUEST_ID, fresh_request_id());
+    }
+}
+
 fn malformed(fault: &str) -> Refused {
     let too_large = ["larger than", "TooManyHeaders", "too many headers"];
     if too_large.iter().any(|words| fault.contains(words)) {
@@ -298,5 +311,98 @@ impl<'a> OpenConnection<'a> {
 impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    /// Meets a mistake of ours in every request, after it has `begun` to answer or before.
+    struct Mistaken {
+        begun: bool,
+        panics: AtomicUsize,
+    }
+
+    impl Site for Mistaken {
+        async fn serve(&self, session: &mut Session) {
+            if self.begun {
+                session.start(StatusCode::OK, HeaderMap::new(), None).await.unwrap();
+                session.write(Bytes::from_static(b"half an ans")).await.unwrap();
+            }
+            panic!("a mistake");
+        }
+
+        fn connection_limit(&self) -> usize {
+            1
+        }
+
+        fn memory_limit(&self) -> u64 {
+            0
+        }
+
+        fn outlives_drain(&self) -> bool {
+            false
+        }
+
+        fn refused(&self, _head: Option<Head<'_>>, _problem: &Problem) -> (HeaderMap, Bytes) {
+            (HeaderMap::new(), Bytes::new())
+        }
+
+        fn panicked(&self) {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn asked(
+        begun: bool,
+        path: &str,
+        field: &str,
+    ) -> (String, Connections<Mistaken>, Arc<Drain>) {
+        let drain = Drain::new();
+        let site = Mistaken { begun, panics: AtomicUsize::new(0) };
+        let connections = Connections::new(site, Arc::clone(&drain));
+        let (mut caller, ours) = duplex(64 * 1024);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n{field}\r\n");
+        caller.write_all(head.as_bytes()).await.unwrap();
+        connections.serve_http1(Caller::around(Box::new(ours))).await;
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).await.unwrap();
+        (answer, connections, drain)
+    }
+
+    #[tokio::test]
+    async fn l10_a_mistake_of_ours_is_told_in_the_callers_dialect() {
+        let own = "x-request-id: mine\r\n";
+        for (path, field, shape) in [
+            ("/v1/chat/completions", own, "{\"error\":{"),
+            ("/v1/messages", own, "{\"type\":\"error\","),
+        ] {
+            let (answer, connections, drain) = asked(false, path, field).await;
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+            assert!(answer.contains("x-request-id: mine\r\n"), "{answer}");
+            assert!(answer.contains(shape) && answer.contains("internal_error"), "{answer}");
+            assert!(!answer.contains("a mistake"), "{answer}");
+            assert_eq!(connections.requests.site.panics.load(Ordering::Relaxed), 1);
+            assert_eq!(drain.open(), 0, "the request is still counted");
+        }
+    }
+
+    #[tokio::test]
+    async fn l10_the_apology_names_a_request_that_had_no_id() {
+        for field in ["", "x-request-id: not/ours\r\n"] {
+            let (answer, ..) = asked(false, "/v1/responses", field).await;
+            assert!(answer.contains("x-request-id: req-"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn l10_an_answer_that_has_begun_is_cut() {
+        let (answer, connections, _) = asked(true, "/v1/chat/completions", "").await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("half an ans"), "{answer}");
+        assert!(!answer.ends_with("0\r\n\r\n") && !answer.contains("500"), "{answer}");
+        assert_eq!(connections.requests.site.panics.load(Ordering::Relaxed), 1);
     }
 }

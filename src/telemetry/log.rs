@@ -1,4 +1,4 @@
-//! How the log is written: one line a record, on standard error.
+//! How the log is written: one line a record, on standard error, by a thread of its own so that nobody waits for it.
 //!
 //! A line is a line whatever is in it: every control character, and every character that changes the direction of text,
 //! is escaped in both formats, so that nothing a caller or an upstream wrote can forge a record or move a terminal's
@@ -6,8 +6,12 @@
 
 mod json;
 mod line;
+mod queue;
 
-use std::io;
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use tracing::{Subscriber, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
 use tracing_subscriber::{
@@ -16,8 +20,14 @@ use tracing_subscriber::{
 
 use crate::{
     catalog::settings::{Log, LogFormat, LogLevel},
-    telemetry::log::{json::Json, line::Lines},
+    telemetry::log::{
+        json::Json,
+        line::Lines,
+        queue::{Queue, Queued},
+    },
 };
+
+pub use queue::Flush;
 
 /// Crates that say more than an operator wants to read; each name stands for all that begin with it.
 const NOISY: [&str; 12] = [
@@ -35,9 +45,31 @@ const NOISY: [&str; 12] = [
     "inotify",
 ];
 
-/// Writes the log of this process to standard error from here on. Only the first call of a process can succeed.
-pub fn install(settings: Log) -> Result<(), SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(settings, io::stderr))
+/// The queue of this process, once its log is written.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Why the log cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogFault {
+    /// It is being written already.
+    #[error(transparent)]
+    Taken(#[from] SetGlobalDefaultError),
+    /// The system has no thread for it.
+    #[error("no thread to write the log: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Writes the log of this process to standard error from here on. Only the first call of a process can succeed. What is
+/// returned is to be dropped when nothing more is said.
+pub fn install(settings: Log) -> Result<Flush, LogFault> {
+    let queue = Queue::into(io::stderr())?;
+    tracing::subscriber::set_global_default(subscriber(settings, Queued(Arc::clone(&queue))))?;
+    Ok(QUEUE.get_or_init(|| queue).flush())
+}
+
+/// How many lines of this process's log were dropped: there was no room for them, or they could not be written.
+pub fn dropped() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.dropped())
 }
 
 /// Reports panics in the log instead of on standard error: where, but not what, for a message may hold a caller's text.
@@ -111,6 +143,7 @@ mod tests {
         UsageEvent {
             request_id: "req-1",
             key: None,
+            refused_key: None,
             router,
             task: None,
             reason: Some(Reason::NoMatch),
@@ -163,7 +196,9 @@ mod tests {
         ] {
             assert_eq!(line[field], wanted, "{field}");
         }
-        for absent in ["key", "task", "model", "cost_usd", "input_tokens", "usage", "code"] {
+        for absent in
+            ["key", "refused_key", "task", "model", "cost_usd", "input_tokens", "usage", "code"]
+        {
             assert!(line.get(absent).is_none(), "{absent}");
         }
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));

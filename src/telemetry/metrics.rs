@@ -241,6 +241,12 @@ impl Metrics {
         counter.inc_by(total.saturating_sub(counter.get()));
     }
 
+    /// How many lines of the log have been dropped so far.
+    pub fn log_dropped(&self, total: u64) {
+        let counter = &self.families.process.log_dropped;
+        counter.inc_by(total.saturating_sub(counter.get()));
+    }
+
     /// Everything, in Prometheus' text format.
     pub fn render(&self) -> String {
         let families = self.families.registry.gather();
@@ -313,7 +319,7 @@ mod tests {
         ids::{ModelId, ProviderId},
     };
 
-    const FAMILIES: [&str; 16] = [
+    const FAMILIES: [&str; 17] = [
         "gen_ai_client_operation_duration_seconds",
         "gen_ai_client_token_usage",
         "gen_ai_server_time_to_first_token_seconds",
@@ -325,6 +331,7 @@ mod tests {
         "pointsman_decisions_total",
         "pointsman_evictions_total",
         "pointsman_failovers_total",
+        "pointsman_log_dropped_total",
         "pointsman_overhead_seconds",
         "pointsman_panics_total",
         "pointsman_price_age_seconds",
@@ -467,6 +474,8 @@ mod tests {
         metrics.price_age(&target, Some(12.0));
         metrics.evicted(Store::Pins, 3);
         metrics.evicted(Store::Pins, 5);
+        metrics.log_dropped(2);
+        metrics.log_dropped(2);
         let text = metrics.render();
         let place = r#"endpoint="up\"stream\n",model="m""#;
         has(&text, "pointsman_requests_in_flight 1");
@@ -491,6 +500,7 @@ mod tests {
         has(&text, &format!(r#"pointsman_target_misconfigured{{{place},provider="p"}} 1"#));
         has(&text, &format!(r#"pointsman_price_age_seconds{{{place},provider="p"}} 12"#));
         has(&text, r#"pointsman_evictions_total{store="pins"} 5"#);
+        has(&text, "pointsman_log_dropped_total 2");
     }
 
     #[test]

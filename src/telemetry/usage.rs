@@ -51,6 +51,8 @@ pub struct UsageEvent<'a> {
     pub request_id: &'a str,
     /// The caller's key.
     pub key: Option<&'a KeyName>,
+    /// What a key that was refused is known by: the beginning of its hash.
+    pub refused_key: Option<&'a str>,
     /// The router that was named.
     pub router: Option<&'a RouterName>,
     /// The task that matched, or goes on.
@@ -106,6 +108,7 @@ impl UsageEvent<'_> {
             target: TARGET,
             request_id = self.request_id,
             key = self.key.map(KeyName::as_str),
+            refused_key = self.refused_key,
             router = self.router.map(RouterName::as_str),
             task = self.task.map(TaskName::as_str),
             reason = self.reason.map(Reason::as_str),

@@ -46,6 +46,11 @@ fn c01_wrong_keys_are_refused_alike() {
     assert_eq!(bodies.len(), 1, "the refusals differ: {bodies:?}");
     let answer = program.post("/v1/messages", &[], &body);
     assert_eq!(answer.json()["error"]["type"], "authentication_error");
+    // The beginning of the SHA-256 of what was presented, and nothing else of it.
+    program.post(CHAT, &[("x-api-key", "sk-guess"), ("x-request-id", "guess")], &body);
+    let line = program.logged("\"guess\"");
+    assert!(line.contains("\"refused_key\":\"9f219507\""), "{line}");
+    assert!(!program.log().join("\n").contains("sk-guess"), "a refused key in the log");
     assert_eq!(upstream.requests(), 2);
 }
 

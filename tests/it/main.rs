@@ -40,6 +40,8 @@ mod json;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod passthrough;

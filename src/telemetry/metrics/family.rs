@@ -81,6 +81,7 @@ pub(super) struct Process {
     pub(super) reload_failures: IntCounter,
     pub(super) panics: IntCounter,
     pub(super) evictions: IntCounterVec,
+    pub(super) log_dropped: IntCounter,
 }
 
 impl Families {
@@ -198,6 +199,10 @@ impl Process {
                 "Entries that made room for others in a store with a cap.",
                 &["store"],
             )?,
+            log_dropped: made.put(IntCounter::new(
+                "pointsman_log_dropped_total",
+                "Lines of the log that were dropped: no room for them, or they could not be written.",
+            ))?,
         })
     }
 }
