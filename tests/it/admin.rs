@@ -129,3 +129,20 @@ fn the_list_of_models_has_the_callers_shape() {
     let head = request_head("GET", "/v1/models/gone", &[], 0);
     assert_eq!(program.client().send(head).answer().status(), 404);
 }
+
+/// Files are the source of the configuration: nothing is taken from a body that asks for a reload.
+#[test]
+fn m06_no_path_reloads_from_a_body() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    for path in ["/reload", "/-/reload", "/config", "/v1/config"] {
+        let body = "{\"providers\":{}}";
+        let headers = [("Content-Type", "application/json")];
+        let mut client = program.admin_client();
+        let head = request_head("POST", path, &headers, body.len())
+            .replace("localhost", &program.admin_address().to_string());
+        let answer = client.send(head).send(body).answer();
+        assert!(matches!(answer.status(), 403..=405), "{path}: {}", answer.line);
+    }
+    assert_eq!(program.chat("alpha").status(), 200);
+}

@@ -129,3 +129,83 @@ fn j_a_tool_loop_stays_with_its_model() {
     by(&bench.program.post(CHAT, &[], &goes_on), "continued", "alpha");
     assert_eq!(bench.judge.requests(), judged);
 }
+
+/// An answer of the Responses API whose id is `id`.
+fn response(id: &str) -> String {
+    serde_json::json!({
+        "id": id, "object": "response", "created_at": 1, "status": "completed", "model": "upstream-id",
+        "output": [{"type": "message", "id": "m1", "role": "assistant", "status": "completed",
+                    "content": [{"type": "output_text", "text": "fine", "annotations": []}]}],
+        "usage": {"input_tokens": 3, "output_tokens": 1, "total_tokens": 4},
+    })
+    .to_string()
+}
+
+#[test]
+fn j03_an_answer_that_is_gone_on_from_has_one_home() {
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let home = Upstream::answering(move |_, _| {
+        if is_down.load(Ordering::SeqCst) {
+            return reply::error(500, "", "down");
+        }
+        reply::json(200, &response("resp_home"))
+    });
+    let other = Upstream::always(reply::json(200, &response("resp_other")));
+    let setup = Setup::new()
+        .provider("one", "openai", home.address())
+        .provider("two", "openai", other.address())
+        .model("alpha", "one", "")
+        .model("beta", "two", "")
+        .router("both", &["alpha", "beta"]);
+    let program = Program::start(&setup);
+    let ask = |body: &str| program.post("/v1/responses", &[], body);
+    let first = ask(r#"{"model":"router:both","input":"hello"}"#);
+    assert_eq!(first.json()["id"], "resp_home", "{}", first.text());
+    let next = r#"{"model":"router:both","input":"go on","previous_response_id":"resp_home"}"#;
+    assert_eq!(ask(next).header("x-pointsman-model"), Some("alpha"));
+    down.store(true, Ordering::SeqCst);
+    let lost = ask(next);
+    assert_eq!(lost.status(), 503, "{}", lost.text());
+    assert!(lost.header("retry-after").is_some());
+    assert_eq!(other.connections(), 0, "another provider was asked for what it does not know");
+}
+
+#[test]
+fn j04_what_a_provider_sealed_goes_to_no_other() {
+    let chat = Upstream::always(reply::chat("fine"));
+    let program = Program::start(&Setup::one("openai-chat", chat.address()));
+    let sealed = r#"{"model":"alpha","max_tokens":50,"messages":[{"role":"user","content":"one"},
+        {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"SEALED"},{"type":"text","text":"two"}]},
+        {"role":"user","content":"three"}]}"#;
+    let answer = program.post("/v1/messages", &[], sealed);
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert!(answer.header("x-pointsman-loss").is_some_and(|loss| loss.contains("thinking")));
+    let sent = String::from_utf8(chat.received()).unwrap();
+    assert!(sent.contains("three") && !sent.contains("SEALED"), "{sent}");
+}
+
+#[test]
+fn j07_a_change_of_task_does_not_move_a_pinned_session() {
+    let bench = Bench::new("");
+    by(&bench.ask("s", "sweep the floor"), "matched", "alpha");
+    let judged = bench.judge.requests();
+    by(&bench.ask("s", "and now prove Fermat's last theorem"), "pinned", "alpha");
+    assert_eq!(bench.judge.requests(), judged);
+}
+
+#[test]
+fn j08_a_model_that_leaves_the_router_takes_its_pins_along() {
+    let bench = Bench::new("");
+    by(&bench.ask("s", "one"), "matched", "alpha");
+    by(&bench.ask("s", "two"), "pinned", "alpha");
+    let without = "name: both\npolicies:\n  - custom_task: {name: chores, description: Small everyday work.}\n    \
+                   models: [beta]\nfallback_models: [beta]\n";
+    bench.program.folder().write("policies/both.yaml", without);
+    let moved = crate::support::until("the router without alpha", || {
+        let answer = bench.ask("s", "three");
+        (answer.header("x-pointsman-model") == Some("beta")).then_some(answer)
+    });
+    by(&moved, "matched", "beta");
+    by(&bench.ask("s", "four"), "pinned", "beta");
+}

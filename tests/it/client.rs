@@ -192,3 +192,54 @@ fn d02_a_hang_up_after_more_than_the_request_was_sent() {
     }
     cancelled(&program, 3.0);
 }
+
+/// What a provider says after its caller has left reaches nobody, and is no success.
+#[test]
+fn e17_an_answer_that_comes_too_late_is_nobodys() {
+    let gate = crate::support::Gate::new();
+    let mut steps = vec![Step::Stall(gate.clone())];
+    steps.extend(reply::chat("late"));
+    let upstream = Upstream::always(steps);
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let mut client = program.client();
+    client.send(request_head(
+        "POST",
+        CHAT,
+        &[("X-Request-Id", "late-1")],
+        chat("alpha", "x", false).len(),
+    ));
+    client.send(chat("alpha", "x", false));
+    upstream.request(0);
+    client.hang_up();
+    cancelled(&program, 1.0);
+    gate.open();
+    upstream.closed(0);
+    let line = program.logged("late-1");
+    assert!(line.contains("\"outcome\":\"cancelled\""), "{line}");
+    let metrics = program.metrics();
+    assert!(metrics.sum("pointsman_attempts_total", &[("outcome", "ok")]).abs() < 0.5);
+    let records = program.log().iter().filter(|line| line.contains("late-1")).count();
+    assert_eq!(records, 1);
+}
+
+/// A reader that stalls is cut off after the minute that a write may take, and the provider is let go.
+#[test]
+fn d08_a_reader_that_stalls_for_good_is_cut_off() {
+    let event = reply::chat_event(&format!(r#"{{"content":"{}"}}"#, "x".repeat(8000)), None);
+    let flood = format!("{:x}\r\n{event}\r\n", event.len()).into_bytes();
+    let steps = vec![reply::stream_head(), reply::role(), Step::Flood(flood)];
+    let upstream = Upstream::always(steps);
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let mut client = program.client();
+    client.post(CHAT, &[], &chat("alpha", "x", true)).until("xxx");
+    let let_go = (0..6).any(|_| {
+        crate::support::waited(|| {
+            let metrics = program.metrics();
+            let open = metrics.sum("pointsman_requests_in_flight", &[]);
+            (open == 0.0).then_some(())
+        })
+        .is_some()
+    });
+    assert!(let_go, "a caller that reads nothing holds its provider for minutes");
+    upstream.closed(0);
+}

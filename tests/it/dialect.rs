@@ -175,3 +175,118 @@ fn g09_an_answer_id_of_nobody_goes_to_the_first_who_knows_such_ids() {
     assert_eq!(answer.status(), 400);
     assert!(answer.text().contains("resp_unknown"), "{}", answer.text());
 }
+
+/// What Anthropic's API receives of a conversation that no provider would send.
+#[test]
+fn g03_turns_in_an_order_that_the_target_refuses() {
+    let upstream = Upstream::always(reply::messages("fine"));
+    let program = Program::start(&Setup::one("anthropic", upstream.address()));
+    let body = json!({"model": "alpha", "messages": [
+        {"role": "user", "content": "first"}, {"role": "user", "content": "second"},
+        {"role": "assistant", "content": ""}, {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "third"},
+    ]});
+    let answer = program.post(PATHS[0], &[], &body.to_string());
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let sent = upstream.request(0).json();
+    let turns = sent["messages"].as_array().unwrap();
+    assert!(turns.iter().all(|turn| turn["role"] != "system"), "{sent}");
+    let empty = |content: &Value| content == "" || content.as_array().is_some_and(Vec::is_empty);
+    assert!(turns.iter().all(|turn| !empty(&turn["content"])), "{sent}");
+    assert_eq!(turns[0]["role"], "user", "{sent}");
+    for said in ["first", "second", "third", "be brief"] {
+        assert!(sent.to_string().contains(said), "{said} is lost: {sent}");
+    }
+}
+
+#[test]
+fn g04_identifiers_and_names_that_the_target_refuses() {
+    let upstream = Upstream::always(reply::messages("fine"));
+    let program = Program::start(&Setup::one("anthropic", upstream.address()));
+    let name = "tool.with/odd characters and far more than the sixty-four that are allowed";
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+    let body = |arguments: &str| {
+        json!({"model": "alpha", "tools": [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}],
+            "messages": [{"role": "user", "content": "x"},
+                {"role": "assistant", "content": null, "tool_calls": [call("id:1/\u{e9}", arguments), call("id:1/\u{e9}", "{}")]},
+                {"role": "tool", "tool_call_id": "id:1/\u{e9}", "content": "one"},
+                {"role": "tool", "tool_call_id": "id:1/\u{e9}", "content": "two"}]})
+        .to_string()
+    };
+    let answer = program.post(PATHS[0], &[], &body("{\"a\":1}"));
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let sent = upstream.request(0).json();
+    let allowed =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let tool = sent["tools"][0]["name"].as_str().unwrap();
+    assert!(tool.len() <= 64 && allowed(tool), "{tool}");
+    let of = |turn: usize, kind: &str, key: &str| -> Vec<String> {
+        let parts = sent["messages"][turn]["content"].as_array().unwrap().iter();
+        parts
+            .filter(|part| part["type"] == kind)
+            .map(|part| part[key].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (calls, results) = (of(1, "tool_use", "id"), of(2, "tool_result", "tool_use_id"));
+    assert_eq!(calls, results, "{sent}");
+    assert!(calls.len() == 2 && calls[0] != calls[1], "{calls:?}");
+    assert!(calls.iter().all(|id| allowed(id)), "{calls:?}");
+    let odd = program.post(PATHS[0], &[], &body("not json"));
+    assert!(matches!(odd.status(), 200 | 400), "{}", odd.text());
+    if odd.status() == 400 {
+        assert_eq!(odd.code(), "unsupported_by_model");
+    } else {
+        assert!(upstream.request(1).text().contains("not json"), "the arguments are lost");
+    }
+}
+
+#[test]
+fn g05_a_reason_to_end_that_nobody_knows_is_an_ordinary_end() {
+    let strange = reply::chat_body("fine").replace("\"stop\"", "\"vibes\"");
+    let upstream = Upstream::always(reply::json(200, &strange));
+    let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+    let messages = program.post(PATHS[1], &[], &question(PATHS[1], "alpha", false)).json();
+    assert_eq!(messages["stop_reason"], "end_turn", "{messages}");
+    let responses = program.post(PATHS[2], &[], &question(PATHS[2], "alpha", false)).json();
+    assert_eq!(responses["status"], "completed", "{responses}");
+    for (reason, stop) in
+        [("length", "max_tokens"), ("content_filter", "refusal"), ("tool_calls", "tool_use")]
+    {
+        let body = reply::chat_body("fine").replace("\"stop\"", &format!("\"{reason}\""));
+        let upstream = Upstream::always(reply::json(200, &body));
+        let program = Program::start(&Setup::one("openai-chat", upstream.address()));
+        let answer = program.post(PATHS[1], &[], &question(PATHS[1], "alpha", false)).json();
+        if reason != "tool_calls" {
+            assert_eq!(answer["stop_reason"], stop, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn g07_a_provider_gets_no_field_of_ours() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let setup = Setup::two(upstream.address(), upstream.address());
+    let program = Program::start(&setup);
+    let headers =
+        [("X-Model-Affinity", "s"), ("X-Router-Target", "beta"), ("X-Request-Id", "mine")];
+    let answer = program.post(PATHS[0], &headers, &question(PATHS[0], "router:both", false));
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let seen = upstream.request(0);
+    let mut names: Vec<&str> = seen.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent"
+        ]
+    );
+    assert_eq!(seen.json()["model"], "upstream-alpha");
+    let sent: Value = serde_json::from_str(&question(PATHS[0], "upstream-alpha", false)).unwrap();
+    assert_eq!(seen.json(), sent, "nothing but the model was changed");
+}

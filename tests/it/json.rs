@@ -270,3 +270,27 @@ fn b06_many_small_things_are_bounded() {
     assert!(matches!(status, 200 | 400 | 413), "{status}");
     assert_eq!(program.chat("alpha").status(), 200);
 }
+
+/// Only what routing itself needs is judged here; the rest is between the caller and the provider.
+#[test]
+fn b14_values_out_of_range_are_the_providers_to_judge() {
+    let (upstream, program) = plain();
+    for body in [
+        r#"{"model":"alpha","messages":[],"stream":"true"}"#,
+        r#"{"model":"alpha","messages":[],"max_tokens":"many"}"#,
+        r#"{"model":"alpha","messages":"hello"}"#,
+        r#"{"model":7,"messages":[]}"#,
+    ] {
+        let answer = program.post(CHAT, &[], body);
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_request"), "{body}");
+    }
+    assert_eq!(upstream.connections(), 0);
+    let odd =
+        [r#""n":0"#, r#""temperature":1e9"#, r#""top_p":-3"#, r#""stop":7"#, r#""tools":"x""#];
+    for (number, field) in odd.into_iter().enumerate() {
+        let body = chat("alpha", "x", false).replacen('{', &format!("{{{field},"), 1);
+        let answer = program.post(CHAT, &[], &body);
+        assert_eq!(answer.status(), 200, "{field}: {}", answer.text());
+        assert!(upstream.request(number).text().contains(field), "{field} is not as it came");
+    }
+}

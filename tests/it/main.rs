@@ -38,11 +38,15 @@ mod http2;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod learning;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod onnx;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]

@@ -295,3 +295,24 @@ fn f05_rescue_finishes_an_answer_that_broke() {
     assert_eq!((stream.error, stream.done), (None, true));
     assert_eq!(stream.models, ["alpha", "beta"]);
 }
+
+/// A provider that answers in the other form than was asked for gave no answer; the caller gets one in the form it wants.
+#[test]
+fn f15_an_answer_in_the_other_form_is_not_passed_on() {
+    for stream in [false, true] {
+        let odd = Upstream::answering(move |_, _| {
+            if stream { reply::chat("whole") } else { reply::chat_stream(&["streamed"]) }
+        });
+        let good = Upstream::answering(move |_, _| {
+            if stream { reply::chat_stream(&["fine"]) } else { reply::chat("fine") }
+        });
+        let program = Program::start(&Setup::two(odd.address(), good.address()));
+        let answer =
+            if stream { program.chat_stream("router:both") } else { program.chat("router:both") };
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let streamed =
+            answer.header("content-type").is_some_and(|kind| kind.contains("event-stream"));
+        assert_eq!(streamed, stream, "{:?}", answer.headers);
+        assert!(answer.text().contains("fine") || answer.text().contains("whole"));
+    }
+}
