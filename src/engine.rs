@@ -155,6 +155,11 @@ impl Engine {
         self.world.load().catalog.settings.limits
     }
 
+    /// The largest body that a caller may send.
+    pub fn max_body(&self) -> u64 {
+        self.world.load().catalog.settings.max_body
+    }
+
     /// How long open requests may go on at the end.
     pub fn drain_limit(&self) -> Duration {
         self.world.load().catalog.settings.drain

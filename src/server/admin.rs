@@ -1,28 +1,41 @@
-//! The admin listener: health, readiness and metrics; never on the data plane.
+//! The admin listener: health, readiness, metrics, the pages and the API behind them; never on the data plane.
+//!
+//! Every request passes the guard first. Health and pages ask for nothing more; the API reads a bounded body and
+//! answers with one document, and what streams (a playground's answer, live events) takes the session itself.
 
-use std::{net::IpAddr, sync::Arc};
+pub mod answer;
+pub mod guard;
+pub mod pages;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
-};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
-    access,
     dialect::{
         Dialect,
         error::{self, Problem},
     },
     engine::{
         Engine,
-        exchange::{Exchange, Head},
+        exchange::{BodyLimits, Exchange as _, Head},
     },
-    server::{connection::Site, drain::Drain, session::Session},
+    server::{
+        admin::{answer::Answer, guard::Visit},
+        connection::Site,
+        drain::Drain,
+        session::Session,
+    },
 };
 
 /// The most connections to the admin listener.
 const CONNECTIONS: usize = 256;
+
+/// The largest body of a request to the API.
+const API_BODY: BodyLimits = BodyLimits { bytes: 1 << 20, within: Duration::from_secs(30) };
+
+const GET: &str = "GET, HEAD";
 
 /// What the admin listener answers with.
 pub struct Admin {
@@ -32,21 +45,25 @@ pub struct Admin {
     loopback: bool,
 }
 
-struct Answer {
-    status: StatusCode,
-    content_type: &'static str,
-    body: Bytes,
-    allow: bool,
+/// One request to the API, which the guard has let through.
+pub struct Request<'a> {
+    /// The method; HEAD is GET here, and its body is left out later.
+    pub method: &'a Method,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The query, without its question mark.
+    pub query: &'a str,
+    /// All header fields.
+    pub headers: &'a HeaderMap,
+    /// The whole body; JSON where there is any.
+    pub body: Bytes,
 }
 
-impl Answer {
-    fn text(status: StatusCode, body: &'static str) -> Self {
-        Self {
-            status,
-            content_type: "text/plain; charset=utf-8",
-            body: Bytes::from_static(body.as_bytes()),
-            allow: false,
-        }
+impl Request<'_> {
+    /// The first value of this name in the query, decoded.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
     }
 }
 
@@ -56,63 +73,65 @@ impl Admin {
         Self { engine, drain, loopback: address.is_loopback() }
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
-        if let Some(refusal) = self.refuse(path, headers) {
-            return refusal;
-        }
-        let known = matches!(path, "/healthz" | "/readyz" | "/metrics");
-        if known && !matches!(*method, Method::GET | Method::HEAD) {
-            let mut answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-            answer.allow = true;
-            return answer;
-        }
-        match path {
+    fn refuse(&self, session: &Session) -> Option<Answer> {
+        let Head { method, path, headers } = session.head();
+        let visit = Visit { method, path, headers, authority: session.authority() };
+        guard::refuse(&visit, self.engine.admin_key().as_ref(), self.loopback)
+    }
+
+    /// Everything that is one document: a page of the API, whose body is read here.
+    async fn whole(&self, session: &mut Session) -> Option<Answer> {
+        let body = match session.body(API_BODY).await {
+            Ok(body) => body,
+            Err(fault) => return answer::of_body(fault, API_BODY.bytes),
+        };
+        let Head { method, path, headers } = session.head();
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let query = session.query().unwrap_or_default();
+        let request = Request { method, path, query, headers, body };
+        Some(self.api(&request).await)
+    }
+
+    /// The API's documents. Each part answers for its own paths, and says which methods they take.
+    #[expect(clippy::unused_async, reason = "a part of the API may wait for files or a classifier")]
+    async fn api(&self, _request: &Request<'_>) -> Answer {
+        Answer::not_found()
+    }
+
+    /// Everything that is neither API nor stream.
+    fn page(&self, head: Head<'_>) -> Answer {
+        let reads = matches!(*head.method, Method::GET | Method::HEAD);
+        let answer = match head.path {
             "/healthz" => Answer::text(StatusCode::OK, "alive\n"),
             "/readyz" if self.drain.is_draining() => {
                 Answer::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
             "/readyz" => Answer::text(StatusCode::OK, "ready\n"),
-            "/metrics" => Answer {
-                status: StatusCode::OK,
-                content_type: "text/plain; version=0.0.4; charset=utf-8",
-                body: Bytes::from(self.engine.render_metrics()),
-                allow: false,
+            "/metrics" => {
+                let text = self.engine.render_metrics();
+                Answer::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+            }
+            path => match pages::find(path, head.headers) {
+                Some(page) => page,
+                None => return Answer::text(StatusCode::NOT_FOUND, "not found\n"),
             },
-            _ => Answer::text(StatusCode::NOT_FOUND, "not found\n"),
-        }
-    }
-
-    /// Health never asks for a key. Everything else asks for one where it is set; without one the listener is on
-    /// loopback, and a page that was pointed here by a foreign name must not read it (DNS rebinding).
-    fn refuse(&self, path: &str, headers: &HeaderMap) -> Option<Answer> {
-        if self.loopback && self.engine.admin_key().is_none() && !host_is_local(headers) {
-            return Some(Answer::text(StatusCode::FORBIDDEN, "this Host is not served here\n"));
-        }
-        if matches!(path, "/healthz" | "/readyz") {
-            return None;
-        }
-        if access::may_administer(self.engine.admin_key().as_ref(), headers) {
-            return None;
-        }
-        Some(Answer::text(StatusCode::UNAUTHORIZED, "a valid admin key is required\n"))
+        };
+        if reads { answer } else { Answer::method(GET) }
     }
 }
 
 impl Site for Admin {
     async fn serve(&self, session: &mut Session) {
-        let head = session.head();
-        let answer = self.answer(head.method, head.path, head.headers);
-        let body = if *head.method == Method::HEAD { Bytes::new() } else { answer.body };
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if answer.allow {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        if let Some(refusal) = self.refuse(session) {
+            return refusal.send(session).await;
         }
-        if session.start(answer.status, headers, Some(body.len())).await.is_ok()
-            && session.write(body).await.is_ok()
-        {
-            let _ = session.finish().await;
+        let answer = if guard::is_api(session.head().path) {
+            self.whole(session).await
+        } else {
+            Some(self.page(session.head()))
+        };
+        if let Some(answer) = answer {
+            answer.send(session).await;
         }
     }
 
@@ -120,8 +139,9 @@ impl Site for Admin {
         CONNECTIONS
     }
 
+    /// Two of the largest bodies that the data plane takes: the playground sends the same to both of its columns.
     fn memory_limit(&self) -> u64 {
-        0
+        self.engine.max_body().max(API_BODY.bytes).saturating_mul(2)
     }
 
     fn outlives_drain(&self) -> bool {
@@ -134,40 +154,5 @@ impl Site for Admin {
 
     fn panicked(&self) {
         self.engine.note_panic();
-    }
-}
-
-/// Whether the caller believes to talk to this machine.
-fn host_is_local(headers: &HeaderMap) -> bool {
-    // HTTP/2 callers may send the name as authority alone, and no browser does so in clear text.
-    let Some(host) = headers.get(HOST) else { return true };
-    let Ok(host) = host.to_str() else { return false };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn local(host: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, host.parse().unwrap());
-        host_is_local(&headers)
-    }
-
-    #[test]
-    fn only_names_of_this_machine_are_local() {
-        for name in ["localhost", "localhost:8081", "127.0.0.1:8081", "[::1]:8081", "127.0.0.5"] {
-            assert!(local(name), "{name}");
-        }
-        for name in ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "10.0.0.1"] {
-            assert!(!local(name), "{name}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    uri::Authority,
 };
 use pingora::{
     http::{RequestHeader, ResponseHeader},
@@ -58,6 +59,16 @@ impl Session {
         }
         let reservation = Reservation::new(Arc::clone(memory), memory_limit);
         Self { inner, reservation, cut, state: State::Waiting, unframed: false }
+    }
+
+    /// The query of the request's target, without its question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.inner.req_header().uri.query()
+    }
+
+    /// The name and port in the request's target, where it holds any.
+    pub fn authority(&self) -> Option<&str> {
+        self.inner.req_header().uri.authority().map(Authority::as_str)
     }
 
     /// The connection closes after this answer.

@@ -2,6 +2,7 @@
 
 use crate::support::{
     client::request_head,
+    http::Message,
     program::{Program, chat},
     reply,
     setup::Setup,
@@ -65,6 +66,120 @@ fn m02_a_key_and_a_host() {
     assert_eq!(get(&keyed, "/metrics", "localhost", &right), 200);
     for path in ["/healthz", "/readyz"] {
         assert_eq!(get(&keyed, path, "localhost", &[]), 200, "{path} asks for a key");
+    }
+}
+
+/// Asks the admin listener under its own name.
+fn ask(
+    program: &Program,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Message {
+    let own = program.admin_address().to_string();
+    let head = request_head(method, path, headers, body.len());
+    let head = head.replace("Host: localhost", &format!("Host: {own}"));
+    program.admin_client().send(head + body).answer()
+}
+
+#[test]
+fn m03_a_foreign_page_changes_nothing() {
+    let program = Program::start(&Setup::one("openai-chat", Upstream::refusing()));
+    let own = format!("http://{}", program.admin_address());
+    let post = |headers: &[(&str, &str)]| ask(&program, "POST", "/api/nowhere", headers, "{}");
+    for fields in [
+        [("Origin", "http://evil.example")],
+        [("Origin", "null")],
+        [("Sec-Fetch-Site", "cross-site")],
+        [("Sec-Fetch-Site", "same-site")],
+        [("Content-Type", "text/plain")],
+        [("Content-Type", "application/x-www-form-urlencoded")],
+    ] {
+        let refused = post(&fields);
+        assert_eq!(refused.status(), 403, "{fields:?}");
+        assert!(refused.json()["error"]["code"].is_string(), "{}", refused.text());
+    }
+    assert_eq!(post(&[("Origin", &own), ("Sec-Fetch-Site", "same-origin")]).status(), 404);
+    let bare =
+        format!("POST /api/nowhere HTTP/1.1\r\nHost: {own}\r\nContent-Length: 2\r\n\r\n{{}}");
+    let bare = bare.replace("http://", "");
+    assert_eq!(program.admin_client().send(bare).answer().status(), 403, "no content type");
+    for path in ["/healthz", "/", "/api/nowhere"] {
+        assert_eq!(get(&program, path, "evil.example", &[]), 403, "{path}");
+    }
+}
+
+#[test]
+fn m04_the_key_guards_the_api_and_a_foreign_host_is_refused_with_it() {
+    let setup = Setup::one("openai-chat", Upstream::refusing())
+        .with("admin_key: env:ADMIN")
+        .environment("ADMIN", "sk-CANARY-admin");
+    let program = Program::start(&setup).with_admin_key("sk-CANARY-admin");
+    let right = ("Authorization", "Bearer sk-CANARY-admin");
+    for path in ["/api/nowhere", "/v2/gen-ai/models/routers", "/metrics", "/openapi.json"] {
+        for wrong in
+            [&[][..], &[("Authorization", "Bearer sk")], &[("x-api-key", "sk-CANARY-admin")]]
+        {
+            let refused = ask(&program, "GET", path, wrong, "");
+            assert_eq!(refused.status(), 401, "{path} {wrong:?}");
+            assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+        }
+    }
+    assert_eq!(ask(&program, "GET", "/api/nowhere", &[right], "").status(), 404);
+    let foreign = [right, ("Origin", "http://evil.example")];
+    let answered = ask(&program, "POST", "/api/nowhere", &foreign, "{}").status();
+    assert_eq!(answered, 404, "the key in a header is proof enough");
+    let form = [right, ("Content-Type", "text/plain")];
+    assert_eq!(ask(&program, "POST", "/api/nowhere", &form, "{}").status(), 415);
+    assert_eq!(get(&program, "/", "localhost", &[]), 200, "pages hold nothing secret");
+    assert_eq!(get(&program, "/metrics", "evil.example", &[right]), 403);
+}
+
+#[test]
+fn m09_what_is_not_there_is_said_in_the_right_words() {
+    let program = Program::start(&Setup::one("openai-chat", Upstream::refusing()));
+    for path in ["/api", "/api/", "/api/nowhere", "/v2", "/v2/../api", "/api/overview/"] {
+        let missing = ask(&program, "GET", path, &[], "");
+        assert_eq!(missing.status(), 404, "{path}");
+        assert_eq!(missing.json()["error"]["code"], "not_found", "{path}");
+    }
+    for path in ["/nowhere", "/index.html", "/assets/", "/playground/", "//", "/apiary"] {
+        assert_eq!(ask(&program, "GET", path, &[], "").status(), 404, "{path}");
+    }
+    for path in ["/healthz", "/metrics", "/", "/playground", "/routers"] {
+        let refused = ask(&program, "POST", path, &[], "{}");
+        assert_eq!((refused.status(), refused.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+    let large = "x".repeat((1 << 20) + 1);
+    let refused = ask(&program, "POST", "/api/nowhere", &[], &large);
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.json()["error"]["code"], "request_too_large");
+    assert_eq!(ask(&program, "POST", "/api/nowhere", &[], &large[1..]).status(), 404);
+}
+
+#[test]
+fn m10_pages_run_nothing_that_is_not_ours() {
+    let program = Program::start(&Setup::one("openai-chat", Upstream::refusing()));
+    for path in ["/", "/playground", "/routers"] {
+        let page = ask(&program, "GET", path, &[], "");
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy").unwrap();
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(page.header(name), Some(value), "{path}");
+        }
+        let text = page.text();
+        assert!(!text.contains("<script>") && !text.contains("style=\""), "{text}");
     }
 }
 
