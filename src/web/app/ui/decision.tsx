@@ -131,9 +131,7 @@ function Candidates({ decision, answered }: { decision: Decision; answered: stri
   ];
   return (
     <div class="candidates">
-      <h4>
-        {decision.task === null && decision.router ? 'Fallback models in order' : 'Candidates in order'}
-      </h4>
+      <h4>{heading(decision)}</h4>
       <Table
         caption="Candidates"
         columns={columns}
