@@ -36,9 +36,19 @@ type Props = {
   options: () => Omit<uPlot.Options, 'width' | 'height'>;
   /** Changes when `options` would give something else, as with other series. */
   shape: string;
+  /** Where the cursor stands, null where nowhere. With it the arrow keys move the cursor as the pointer does. */
+  onCursor?: (place: number | null) => void;
 };
 
-export function Chart({ description, height, data, options, shape }: Props) {
+/** Where a key takes the cursor. */
+function moved(key: string, place: number | null, last: number): number | null {
+  if (key === 'ArrowLeft') return Math.max(0, (place ?? last + 1) - 1);
+  if (key === 'ArrowRight') return Math.min(last, (place ?? -1) + 1);
+  if (key === 'Home') return 0;
+  return key === 'End' ? last : null;
+}
+
+export function Chart({ description, height, data, options, shape, onCursor }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(data);
@@ -47,7 +57,14 @@ export function Chart({ description, height, data, options, shape }: Props) {
   useEffect(() => {
     const host = box.current;
     if (!host) return;
-    const made = new uPlot({ ...options(), width: host.clientWidth || 300, height }, latest.current, host);
+    const chosen = options();
+    const hooks = onCursor ? { setCursor: [(at: uPlot) => onCursor(at.cursor.idx ?? null)] } : {};
+    const size = { width: host.clientWidth || 300, height };
+    const made = new uPlot(
+      { ...chosen, ...size, hooks: { ...chosen.hooks, ...hooks } },
+      latest.current,
+      host,
+    );
     plot.current = made;
     const watch = new ResizeObserver(() => made.setSize({ width: host.clientWidth || 300, height }));
     watch.observe(host);
@@ -58,5 +75,24 @@ export function Chart({ description, height, data, options, shape }: Props) {
     };
   }, [shape, mode, height]);
   useEffect(() => plot.current?.setData(data), [data]);
-  return <div class="chart" ref={box} role="img" aria-label={description} />;
+  const press = (event: KeyboardEvent) => {
+    const made = plot.current;
+    if (!made) return;
+    if (event.key === 'Escape') made.setCursor({ left: -10, top: -10 });
+    const times = made.data[0];
+    const place = moved(event.key, made.cursor.idx ?? null, times.length - 1);
+    const time = place === null ? undefined : times[place];
+    if (time === undefined) return;
+    event.preventDefault();
+    made.setCursor({ left: made.valToPos(time, 'x'), top: 0 });
+  };
+  return (
+    <div
+      class="chart"
+      ref={box}
+      role="img"
+      aria-label={description}
+      {...(onCursor ? { tabIndex: 0, onKeyDown: press } : {})}
+    />
+  );
 }

@@ -330,6 +330,8 @@ const PATHS = {
   right: 'M6 3l5 5-5 5',
   warn: 'M8 2l6.5 11.5h-13zM8 6.5v3.5M8 11.8v.2',
   check: 'M3 8.5l3.2 3.2L13 5',
+  copy: 'M6 5.5h7.5V14H6zM10 3V2H2.5v8.5h1',
+  pause: 'M5.5 3.5v9M10.5 3.5v9',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof PATHS }) {
