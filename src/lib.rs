@@ -29,7 +29,7 @@
 //! | 0 words | [`ids`], [`money`], [`bounded`], [`secret`] | names, amounts, caps |
 //! | 1 facts | [`catalog`], [`dialect`], [`stats`], [`prices`], [`http`] | what is known; pure |
 //! | 2 judgements | [`conversation`], [`classify`], [`rank`], [`affinity`], [`resilience`], [`access`] | what follows from it; pure |
-//! | 3 decision | [`route`], [`advice`] | a plan and its explanation; what a router's author should change; pure |
+//! | 3 decision | [`route`], [`advice`], [`evaluation`] | a plan and its explanation; what a router's author should change; figures of a classifier; pure |
 //! | 4 world | [`config`], [`upstream`], [`telemetry`], then [`classifier`], [`feeds`] | files, sockets, clocks, threads |
 //! | 5 request | [`engine`] | one request from its head to its settlement |
 //! | 6 faces | [`server`], [`simulator`] | listeners; simulated providers |
@@ -59,6 +59,7 @@ pub mod config;
 pub mod conversation;
 pub mod dialect;
 pub mod engine;
+pub mod evaluation;
 pub mod feeds;
 pub mod http;
 pub mod ids;

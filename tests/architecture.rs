@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["catalog", "http"],
     &["stats", "prices"],
     &["conversation", "classify", "rank", "affinity", "resilience", "access"],
-    &["route", "advice"],
+    &["route", "advice", "evaluation"],
     &["config", "upstream", "telemetry"],
     &["classifier", "feeds"],
     &["engine"],

@@ -1,33 +1,24 @@
 //! `pointsman eval`: how well the classifier does on an operator's own labelled conversations.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs::File,
-    io::{BufRead as _, BufReader},
-    path::PathBuf,
-    sync::Arc,
-};
+mod data;
+mod judge;
+mod text;
 
-use anyhow::{Context as _, anyhow, bail};
-use serde::Deserialize;
+use std::{num::NonZeroUsize, path::PathBuf, thread};
+
+use anyhow::{Context as _, anyhow};
 
 use crate::{
-    catalog::{
-        router::{Policy, Prefer, Router, Task},
-        settings::Failover,
-    },
-    classify::{self, Classifier, Verdict},
-    cli::{Failure, load, print},
-    conversation::Conversation,
-    ids::{RouterName, TaskName},
+    catalog::{Catalog, settings::Classifier as ClassifierSettings},
+    cli::{Failure, eval::data::Data, load, print},
+    evaluation::{Report, Settings},
 };
 
-/// The longest line of a data file, in bytes.
-const MAX_LINE: usize = 32 << 20;
+/// The most threads that classify: each has a session of its own, of some 30 MB.
+const MOST_THREADS: usize = 8;
 
-/// The bins of the reliability table.
-const BINS: usize = 10;
+/// A thread that has fewer turns to classify is not worth its start.
+const TURNS_A_THREAD: usize = 32;
 
 /// Arguments of `eval`.
 #[derive(clap::Args)]
@@ -38,339 +29,92 @@ pub(super) struct Options {
     /// The router whose tasks are the labels. Without it each line carries its own `router: {tasks: […]}`.
     #[arg(long, value_name = "NAME")]
     router: Option<String>,
+    /// The accuracy to reach, such as 0.9: below it the exit code is 1.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_accuracy: Option<f64>,
+    /// The share of matched turns that may be wrong, such as 0.02: says which threshold keeps it.
+    #[arg(long, value_name = "SHARE", value_parser = part)]
+    budget: Option<f64>,
+    /// How many mistakes to show.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    mistakes: usize,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
     /// One JSON object a line: `text` or `messages` (or `conversation`), and `task` (or `label`): a name, null or none.
     #[arg(value_name = "DATA")]
     data: PathBuf,
 }
 
-/// One line of a data file.
-#[derive(Deserialize)]
-struct Line {
-    text: Option<String>,
-    messages: Option<Vec<Said>>,
-    conversation: Option<Vec<Said>>,
-    #[serde(default, deserialize_with = "label")]
-    task: Option<Label>,
-    #[serde(default, deserialize_with = "label")]
-    label: Option<Label>,
-    router: Option<Inline>,
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a share between 0 and 1: 90 % is 0.9".to_owned())
 }
 
-/// What a line says is right: a task, or none of them.
-#[derive(Clone, Deserialize)]
-#[serde(from = "Option<String>")]
-struct Label(Option<String>);
-
-impl From<Option<String>> for Label {
-    fn from(name: Option<String>) -> Self {
-        Self(name.filter(|name| name != "none"))
-    }
-}
-
-/// A field that is there, be it null.
-fn label<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Label>, D::Error> {
-    Label::deserialize(deserializer).map(Some)
-}
-
-#[derive(Deserialize)]
-struct Said {
-    role: String,
-    content: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct Inline {
-    tasks: Vec<InlineTask>,
-}
-
-#[derive(Deserialize)]
-struct InlineTask {
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    examples: Vec<String>,
-}
-
-/// One judged line.
-struct Judged {
-    expected: Option<String>,
-    got: Option<String>,
-    /// The most probable answer, whatever the threshold, and its probability.
-    best: Option<String>,
-    probability: f64,
+fn part(text: &str) -> Result<f64, String> {
+    share(text).ok().filter(|share| *share > 0.0 && *share < 1.0).ok_or_else(|| {
+        "must be a share above 0 and below 1: 2 % is 0.02; no sample can show that nothing is ever wrong"
+            .to_owned()
+    })
 }
 
 /// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let loaded = load::without_secrets(&options.config)?;
-    let named = match &options.router {
+    let mut loaded = load::without_secrets(&options.config)?;
+    let router = match &options.router {
         Some(name) => Some(load::router(&loaded.catalog, name)?),
         None => None,
     };
+    let data = Data::read(&options.data, router.as_ref())?;
+    let threads = threads(data.turns.len());
+    share_out(&mut loaded.catalog, threads);
     let runtime = load::runtime()?;
     let world = runtime.block_on(load::world(loaded.catalog))?;
-    let classifier = world.classifier.context("the configuration names no classifier")?;
-    let file = File::open(&options.data)
-        .with_context(|| format!("cannot read {}", options.data.display()))?;
-    let mut judged = Vec::new();
-    let mut inline = BTreeMap::new();
-    for (index, line) in BufReader::new(file).lines().enumerate() {
-        let number = index.saturating_add(1);
-        let place = || format!("{}:{number}", options.data.display());
-        let line = line.with_context(place)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let line = parse(&line).with_context(place)?;
-        let router = match &named {
-            Some(router) => Arc::clone(router),
-            None => inline_router(&line, &mut inline).with_context(place)?,
-        };
-        judged.push(runtime.block_on(judge(&*classifier, &router, &line)).with_context(place)?);
-    }
-    if judged.is_empty() {
-        return Err(anyhow!("{} holds no line", options.data.display()).into());
-    }
-    Ok(print(&report(&judged))?)
-}
-
-fn parse(text: &str) -> anyhow::Result<Line> {
-    if text.len() > MAX_LINE {
-        bail!("the line is longer than {MAX_LINE} bytes");
-    }
-    if !text.trim_start().starts_with('{') {
-        bail!("not a JSON object");
-    }
-    let line: Line = serde_json::from_str(text)?;
-    if line.task.is_none() && line.label.is_none() {
-        bail!("`task` (or `label`) is missing");
-    }
-    if line.text.is_none() && line.messages.is_none() && line.conversation.is_none() {
-        bail!("`text` or `messages` is missing");
-    }
-    Ok(line)
-}
-
-/// The router that a line carries; equal ones are built once, so that their tasks are embedded once.
-fn inline_router(
-    line: &Line,
-    known: &mut BTreeMap<String, Arc<Router>>,
-) -> anyhow::Result<Arc<Router>> {
-    let inline = line.router.as_ref().context("`router: {tasks: […]}` is missing")?;
-    let mut key = String::new();
-    for task in &inline.tasks {
-        write!(key, "{:?}{:?}{:?}", task.name, task.description, task.examples)?;
-    }
-    if let Some(router) = known.get(&key) {
-        return Ok(Arc::clone(router));
-    }
-    let policies = inline.tasks.iter().map(policy).collect::<anyhow::Result<_>>()?;
-    let router = Arc::new(Router {
-        name: RouterName::parse("eval")?,
-        description: String::new(),
-        policies,
-        fallbacks: Vec::new(),
-        threshold: None,
-        failover: Failover::default(),
-        switch_budget: None,
-    });
-    known.insert(key, Arc::clone(&router));
-    Ok(router)
-}
-
-fn policy(task: &InlineTask) -> anyhow::Result<Policy> {
-    Ok(Policy {
-        task: Arc::new(Task {
-            name: TaskName::parse(&task.name)?,
-            description: task.description.clone(),
-            examples: task.examples.clone(),
-            quality: BTreeMap::new(),
-        }),
-        models: Vec::new(),
-        prefer: Prefer::Given,
-    })
-}
-
-async fn judge(
-    classifier: &dyn Classifier,
-    router: &Arc<Router>,
-    line: &Line,
-) -> anyhow::Result<Judged> {
-    let expected = line.task.clone().or_else(|| line.label.clone()).and_then(|label| label.0);
-    let names: Vec<&str> = router.policies.iter().map(|p| p.task.name.as_str()).collect();
-    if let Some(label) = &expected
-        && !names.contains(&label.as_str())
-    {
-        bail!("unknown label {label:?}; the router has {}", names.join(", "));
-    }
-    let conversation = read(line);
-    if conversation.is_empty() {
-        return Ok(Judged { expected, got: None, best: None, probability: 1.0 });
-    }
-    let verdict = classifier
-        .classify(&conversation, router, None)
-        .await
-        .map_err(|fault| anyhow!("not classified: {fault}"))?;
-    Ok(judged(expected, &names, &verdict, router.threshold.unwrap_or(verdict.threshold)))
-}
-
-fn judged(expected: Option<String>, names: &[&str], verdict: &Verdict, threshold: f64) -> Judged {
-    let name = |index: usize| names.get(index).map(|name| (*name).to_owned());
-    let got = classify::matched(verdict, threshold).and_then(name);
-    let most = verdict
-        .probabilities
-        .iter()
-        .enumerate()
-        .max_by(|(_, one), (_, other)| one.total_cmp(other))
-        .filter(|(_, probability)| **probability > verdict.none);
-    let (best, probability) = match most {
-        Some((index, probability)) => (name(index), *probability),
-        None => (None, verdict.none),
+    let classifier = world.classifier.context(
+        "the configuration names no classifier, so there is nothing to measure; add `classifier: {model: \
+         router-models/default}`",
+    )?;
+    let own = router.as_ref().and_then(|router| router.threshold);
+    let settings = Settings {
+        threshold: own.unwrap_or_else(|| classifier.threshold()),
+        tasks: router.iter().flat_map(|router| data::names(router)).collect(),
+        budget: options.budget,
+        mistakes: options.mistakes,
     };
-    Judged { expected, got, best, probability }
+    let outcomes = runtime.block_on(judge::all(&*classifier, data, threads))?;
+    let report = Report::of(&outcomes, &settings);
+    print(&if options.json { json(&report)? } else { text::of(&report, &options.data) })?;
+    floor(&report, options.min_accuracy)
 }
 
-fn read(line: &Line) -> Conversation {
-    if let Some(text) = &line.text {
-        return Conversation::from_text(text);
-    }
-    let said = line.messages.as_ref().or(line.conversation.as_ref());
-    let turns = said.into_iter().flatten().map(|said| (said.role.as_str(), words(&said.content)));
-    Conversation::from_turns(turns)
+/// How many threads the turns are worth, on this machine.
+fn threads(turns: usize) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    turns.div_ceil(TURNS_A_THREAD).clamp(1, cores.min(MOST_THREADS))
 }
 
-/// The text of a message's content: a string, or the texts of its parts.
-fn words(content: &serde_json::Value) -> String {
-    match content {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(parts) => {
-            let texts: Vec<&str> =
-                parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
-            texts.join("\n")
-        }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Object(_) => String::new(),
+/// Lets the encoder use the whole machine: nobody else is served here.
+fn share_out(catalog: &mut Catalog, threads: usize) {
+    match &mut catalog.settings.classifier {
+        Some(ClassifierSettings::Onnx(onnx)) => onnx.threads = threads,
+        Some(ClassifierSettings::Chat(_)) | None => {}
     }
 }
 
-fn report(judged: &[Judged]) -> String {
-    let mut out = String::new();
-    let total = judged.len();
-    let right = judged.iter().filter(|one| one.got == one.expected).count();
-    let none = judged.iter().filter(|one| one.got.is_none()).count();
-    let none_expected = judged.iter().filter(|one| one.expected.is_none()).count();
-    let none_found =
-        judged.iter().filter(|one| one.expected.is_none() && one.got.is_none()).count();
-    let _ = writeln!(out, "accuracy      {:.1} %  ({right} of {total})", percent(right, total));
-    let _ = writeln!(out, "none rate     {:.1} %  ({none} of {total})", percent(none, total));
-    let _ = writeln!(
-        out,
-        "none recall   {:.1} %  ({none_found} of {none_expected})",
-        percent(none_found, none_expected)
-    );
-    let _ = writeln!(out, "calibration   {:.1} % expected error", calibration(judged) * 100.0);
-    write_threshold(&mut out, judged);
-    write_reliability(&mut out, judged);
-    write_confusion(&mut out, judged);
-    out
+fn json(report: &Report) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(report)?;
+    text.push('\n');
+    Ok(text)
 }
 
-/// The expected calibration error: how far, on average, confidence is from accuracy in bins of equal width.
-fn calibration(judged: &[Judged]) -> f64 {
-    let bins = bins(judged);
-    let total = count(judged.len());
-    bins.iter()
-        .filter(|bin| bin.count > 0.0)
-        .map(|bin| (bin.right - bin.confidence).abs() / total)
-        .sum()
-}
-
-#[derive(Default, Clone)]
-struct Bin {
-    count: f64,
-    right: f64,
-    confidence: f64,
-}
-
-fn bins(judged: &[Judged]) -> Vec<Bin> {
-    let mut bins = vec![Bin::default(); BINS];
-    for one in judged {
-        let share = (one.probability * count(BINS)).floor().clamp(0.0, count(BINS) - 1.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "clamped to the bins"
-        )]
-        let Some(bin) = bins.get_mut(share as usize) else { continue };
-        bin.count += 1.0;
-        bin.confidence += one.probability;
-        bin.right += f64::from(u8::from(one.best == one.expected));
-    }
-    bins
-}
-
-fn write_reliability(out: &mut String, judged: &[Judged]) {
-    let _ = writeln!(out, "\nconfidence      turns   accuracy");
-    for (index, bin) in bins(judged).iter().enumerate() {
-        if bin.count > 0.0 {
-            let from = count(index) / count(BINS);
-            let accuracy = 100.0 * bin.right / bin.count;
-            let _ = writeln!(
-                out,
-                "{from:.1} to {:.1}   {:>8}   {accuracy:>6.1} %",
-                from + 1.0 / count(BINS),
-                bin.count
-            );
-        }
-    }
-}
-
-/// The threshold with which most lines would have been right, in steps of a hundredth.
-fn write_threshold(out: &mut String, judged: &[Judged]) {
-    let right_at = |threshold: f64| {
-        let right = |one: &&Judged| {
-            let passes = one.probability >= threshold;
-            if passes { one.best == one.expected } else { one.expected.is_none() }
-        };
-        judged.iter().filter(right).count()
-    };
-    let steps = (0..100_u32).map(|step| f64::from(step) / 100.0);
-    let best = steps
-        .map(|threshold| (right_at(threshold), threshold))
-        .fold((0, 0.0), |best, next| if next.0 > best.0 { next } else { best });
-    let right = judged.iter().filter(|one| one.got == one.expected).count();
-    if best.0 > right {
-        let accuracy = percent(best.0, judged.len());
-        let _ = writeln!(out, "threshold     {:.2} would give {accuracy:.1} %", best.1);
-    } else {
-        let _ = writeln!(out, "threshold     no other would be right more often");
-    }
-}
-
-fn write_confusion(out: &mut String, judged: &[Judged]) {
-    let mut cells: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for one in judged {
-        let expected = one.expected.as_deref().unwrap_or("none");
-        let got = one.got.as_deref().unwrap_or("none");
-        let cell = cells.entry((expected, got)).or_default();
-        *cell = cell.saturating_add(1);
-    }
-    let width = cells.keys().map(|(expected, _)| expected.len()).max().unwrap_or(0);
-    let _ = writeln!(out, "\nconfusion (expected -> got)");
-    for ((expected, got), times) in cells {
-        let mark = if expected == got { ' ' } else { '!' };
-        let _ = writeln!(out, "{mark} {expected:<width$} -> {got}: {times}");
-    }
-}
-
-fn percent(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { 100.0 * count(part) / count(whole) }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a file has far fewer than 2^52 lines")]
-fn count(number: usize) -> f64 {
-    number as f64
+fn floor(report: &Report, floor: Option<f64>) -> Result<(), Failure> {
+    let Some(floor) = floor.filter(|floor| report.all.accuracy < *floor) else { return Ok(()) };
+    let (accuracy, floor) = (100.0 * report.all.accuracy, 100.0 * floor);
+    Err(anyhow!(
+        "accuracy {accuracy:.2} % is {:.2} points below the floor of {floor:.2} % ({} of {} turns right)",
+        floor - accuracy,
+        report.all.right,
+        report.all.turns,
+    )
+    .into())
 }

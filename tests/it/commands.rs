@@ -12,7 +12,7 @@ use crate::support::{
     client::{Client, request_head},
     program::{chat, command, run, said},
     reply,
-    setup::Setup,
+    setup::{Folder, Setup},
     until,
     upstream::Upstream,
 };
@@ -163,37 +163,121 @@ fn route_explains_one_decision_and_reads_no_secret() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
 
+/// A configuration whose classifier says `chores` of what is swept, and data files to measure it on.
+struct Measured {
+    _judge: Upstream,
+    folder: Folder,
+}
+
+impl Measured {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let (judge, setup) = routed();
+        let setup = files.iter().fold(setup, |setup, (name, text)| setup.file(name, text));
+        Self { _judge: judge, folder: setup.write() }
+    }
+
+    /// The exit code, standard output and standard error of `eval` with `options` on the file `name`.
+    fn eval(&self, options: &[&str], name: &str) -> (i32, String, String) {
+        let file = self.folder.main();
+        let data = self.folder.path().join(name);
+        let mut arguments = vec!["eval", "-c", file.to_str().unwrap()];
+        arguments.extend(options);
+        arguments.push(data.to_str().unwrap());
+        let output = run(&Setup::new(), &arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+}
+
+const LABELLED: &str = r#"{"text":"sweep the floor","task":"chores"}
+{"messages":[{"role":"user","content":"sweep again"}],"label":"chores"}
+{"text":"what is love","task":null}
+
+{"text":"sweep, wrongly labelled","task":"none"}
+"#;
+
 #[test]
-fn eval_measures_and_names_a_bad_line() {
-    let (_judge, setup) = routed();
-    let data = [
-        r#"{"text":"sweep the floor","task":"chores"}"#,
-        r#"{"messages":[{"role":"user","content":"sweep again"}],"label":"chores"}"#,
-        r#"{"text":"what is love","task":null}"#,
-        r#"{"text":"sweep, wrongly labelled","task":"none"}"#,
-    ];
-    let setup = setup
-        .file("data.jsonl", &data.join("\n"))
-        .file("bad.jsonl", "{\"text\":\"x\",\"task\":\"chores\"}\n{oops\n")
-        .file("unknown.jsonl", "{\"text\":\"x\",\"task\":\"no-such\"}\n");
-    let folder = setup.write();
-    let file = folder.main();
-    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let eval = |name: &str| {
-        let output = run(
-            &Setup::new(),
-            &["eval", "-c", file.to_str().unwrap(), "--router", "both", &at(name)],
-        );
-        (output.status.code().unwrap_or(-1), said(&output))
+fn eval_measures_and_shows_what_was_confused() {
+    let bench = Measured::new(&[("data.jsonl", LABELLED)]);
+    let (code, out, _) = bench.eval(&["--router", "both"], "data.jsonl");
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("75.0 %  (3 of 4;"), "{out}");
+    assert!(out.contains("none taken for chores: 1"), "{out}");
+    assert!(out.contains("data.jsonl:5: sweep, wrongly labelled"), "{out}");
+    let (code, out, _) = bench.eval(&["--router", "both", "--json"], "data.jsonl");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["right"], &report["turns"]), (0, &3.into(), &4.into()));
+    assert_eq!(report["confusions"][0]["mistakes"][0]["line"], 5);
+}
+
+#[test]
+fn eval_fails_below_the_floor_and_says_by_how_much() {
+    let bench = Measured::new(&[("data.jsonl", LABELLED)]);
+    let (code, out, error) =
+        bench.eval(&["--router", "both", "--min-accuracy", "0.9"], "data.jsonl");
+    assert_eq!(code, 1, "{error}");
+    assert!(out.contains("accuracy") && error.contains("15.00 points below"), "{out}{error}");
+    assert_eq!(bench.eval(&["--router", "both", "--min-accuracy", "0.75"], "data.jsonl").0, 0);
+    let (code, _, error) = bench.eval(&["--router", "both", "--min-accuracy", "90"], "data.jsonl");
+    assert!(code == 2 && error.contains("90 % is 0.9"), "{code} {error}");
+}
+
+#[test]
+fn eval_says_which_threshold_keeps_a_budget_and_when_it_cannot_know() {
+    let line = |number: usize| format!("{{\"text\":\"sweep {number}\",\"task\":\"chores\"}}\n");
+    let many: String = (0..150).map(line).collect();
+    let bench = Measured::new(&[("few.jsonl", LABELLED), ("many.jsonl", &many)]);
+    let budget = |name| bench.eval(&["--router", "both", "--budget", "0.02"], name).1;
+    let out = budget("many.jsonl");
+    assert!(out.contains("kept by threshold 0.00: 0 of 150 matched turns wrong"), "{out}");
+    let out = budget("few.jsonl");
+    assert!(out.contains("no threshold keeps it on these examples"), "{out}");
+    let bench = Measured::new(&[("few.jsonl", &(0..20).map(line).collect::<String>())]);
+    let out = bench.eval(&["--router", "both", "--budget", "0.02"], "few.jsonl").1;
+    assert!(out.contains("it takes 149 matched turns") && out.contains("here are 20"), "{out}");
+    let (code, _, error) = bench.eval(&["--router", "both", "--budget", "0"], "few.jsonl");
+    assert!(code == 2 && error.contains("0.02"), "{code} {error}");
+}
+
+#[test]
+fn eval_reads_lines_with_a_router_each() {
+    let line = |family: &str, text: &str, label: &str| {
+        format!(
+            r#"{{"family":"{family}","conversation":[{{"role":"user","content":"{text}"}}],"label":"{label}","router":{{"name":"x","tasks":[{{"name":"chores"}},{{"name":"other-work","description":"d","examples":["e"]}}]}}}}"#
+        )
     };
-    let (code, text) = eval("data.jsonl");
-    assert_eq!(code, 0, "{text}");
-    assert!(text.contains("75") || text.contains("0.75"), "accuracy is 3 of 4: {text}");
-    let (code, text) = eval("bad.jsonl");
-    assert_eq!(code, 1, "{text}");
-    assert!(text.contains('2'), "the bad line has no number: {text}");
-    assert_eq!(eval("unknown.jsonl").0, 1);
-    assert_eq!(eval("missing.jsonl").0, 1);
+    let good = [line("a", "sweep", "chores"), line("b", "sweep", "other-work")].join("\n");
+    let twice = good.replace("other-work", "chores");
+    let bench =
+        Measured::new(&[("good.jsonl", &good), ("twice.jsonl", &twice), ("bare.jsonl", LABELLED)]);
+    let (code, out, _) = bench.eval(&[], "good.jsonl");
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("50.0 %  (1 of 2;") && out.contains("family"), "{out}");
+    assert!(out.contains("other-work taken for chores: 1"), "{out}");
+    for name in ["twice.jsonl", "bare.jsonl"] {
+        let (code, _, error) = bench.eval(&[], name);
+        assert!(code == 1 && error.contains(&format!("{name}:1")), "{code} {error}");
+    }
+}
+
+#[test]
+fn eval_names_a_bad_line() {
+    let bench = Measured::new(&[
+        ("bad.jsonl", "{\"text\":\"x\",\"task\":\"chores\"}\n{oops\n"),
+        ("unknown.jsonl", "{\"text\":\"x\",\"task\":\"no-such\"}\n"),
+        ("unlabelled.jsonl", "{\"text\":\"x\"}"),
+        ("empty.jsonl", "\n"),
+    ]);
+    for (name, said) in [
+        ("bad.jsonl", "bad.jsonl:2"),
+        ("unknown.jsonl", "chores"),
+        ("unlabelled.jsonl", "`task`"),
+        ("empty.jsonl", "holds no line"),
+        ("missing.jsonl", "missing.jsonl"),
+    ] {
+        let (code, _, error) = bench.eval(&["--router", "both"], name);
+        assert!(code == 1 && error.contains(said), "{code} {error}");
+    }
 }
 
 #[test]
