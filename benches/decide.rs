@@ -99,6 +99,7 @@ impl World {
             threshold_default: Some(0.5),
             now: self.now,
             wall: Timestamp::UNIX_EPOCH,
+            streamed: true,
             explore: false,
             timings: Timings::default(),
         };

@@ -1,4 +1,4 @@
-//! How long it takes to rank three candidates with everything on: learned lengths and speeds, a warm session, tiers, an
+//! How long it takes to rank three candidates with everything on: learned lengths and speeds, three warm caches, tiers, an
 //! off-peak schedule and exploration. The bar is 20 µs (design section 9).
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
@@ -21,7 +21,7 @@ use pointsman::{
     ids::{ModelId, ProviderId, TargetId, TaskName},
     money::{PerMillion, Usd},
     prices::PriceTable,
-    rank::{Query, SessionCache, assess, explore, order, session},
+    rank::{Query, SessionCache, Warm, assess, explore, order, session},
     stats::{Sample, SampleOutcome, Stats},
 };
 use url::Url;
@@ -116,8 +116,15 @@ fn three_candidates(bencher: Bencher<'_, '_>, prefer: Prefer) {
     let session = SessionCache {
         model: ModelId::parse("b").unwrap(),
         target: None,
-        prefix_tokens: 60_000,
-        age: Duration::from_secs(20),
+        warm: models
+            .iter()
+            .map(|model| Warm {
+                target: model.targets.first().unwrap().id.clone(),
+                prefix_tokens: 60_000,
+                age: Duration::from_secs(20),
+                lifetime: session::CACHE_LIFETIME,
+            })
+            .collect(),
         spent: Usd::ZERO,
         unswitched: Usd::ZERO,
     };
@@ -143,7 +150,7 @@ fn three_candidates(bencher: Bencher<'_, '_>, prefer: Prefer) {
             })
             .collect();
         order(prefer, &mut candidates);
-        explore(&mut candidates, &mut || random.f64());
+        explore(prefer, &mut candidates, &mut || random.f64());
         session::hold(&mut candidates, &session, 20.0);
         candidates
     });

@@ -38,6 +38,9 @@ pub struct Pins {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u64; 2]);
 
+/// The most endpoints whose caches are remembered for one conversation: those used last.
+const MOST_LEFT: usize = 4;
+
 /// The past of one conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pin {
@@ -49,12 +52,27 @@ pub struct Pin {
     pub target: Option<TargetId>,
     /// When it answered.
     pub used: Instant,
-    /// The tokens with which the next request begins as the last one did, and which a provider's cache may hold.
-    pub prefix_tokens: u64,
+    /// What it has left in the caches of endpoints, those used last first, each once.
+    pub left: Vec<Left>,
     /// What the conversation has cost so far, as expected when it was decided.
     pub spent: Usd,
-    /// What it would have cost had it stayed with its first model.
+    /// What it would have cost had each turn stayed with the model of the turn before.
     pub unswitched: Usd,
+}
+
+/// What an endpoint has read of a conversation, and its provider's cache may still hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Left {
+    /// The endpoint.
+    pub target: TargetId,
+    /// How the conversation began: a session that its caller names may hold several.
+    pub beginning: Key,
+    /// The tokens with which the next request begins as that one did.
+    pub prefix_tokens: u64,
+    /// When it was answered.
+    pub used: Instant,
+    /// How long the provider keeps it.
+    pub lifetime: Duration,
 }
 
 struct Stores {
@@ -160,27 +178,50 @@ impl Pins {
 
 impl Pin {
     /// A conversation that `target` has just answered for the first time.
-    pub fn new(task: Option<TaskName>, target: &Target, prefix_tokens: u64, now: Instant) -> Self {
+    pub fn new(task: Option<TaskName>, target: &Target, now: Instant) -> Self {
         Self {
             task,
             model: target.model.clone(),
             target: Some(target.id.clone()),
             used: now,
-            prefix_tokens,
+            left: Vec::new(),
             spent: Usd::ZERO,
             unswitched: Usd::ZERO,
         }
     }
 
-    /// The same, with what the conversation has cost so far and what it would have cost with its first model.
+    /// The same, with what the conversation has cost so far and what it would have cost without a change of models.
     #[must_use]
     pub fn costing(self, spent: Usd, unswitched: Usd) -> Self {
         Self { spent, unswitched, ..self }
     }
 
+    /// The same, with what its last answer left in a cache and what answers before it did, as far as that can be there
+    /// still.
+    #[must_use]
+    pub fn leaving(self, new: Left, before: &[Left]) -> Self {
+        let now = self.used;
+        let others = before.iter().filter(|left| left.target != new.target && left.may_last(now));
+        let mut left: Vec<Left> = others.take(MOST_LEFT.saturating_sub(1)).cloned().collect();
+        left.insert(0, new);
+        Self { left, ..self }
+    }
+
     /// How long ago the last answer was.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.used)
+    }
+}
+
+impl Left {
+    /// How long ago it was answered.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.used)
+    }
+
+    /// Providers may keep a prefix longer than they promise, but hardly twice as long.
+    fn may_last(&self, now: Instant) -> bool {
+        self.age(now) < self.lifetime.saturating_mul(2)
     }
 }
 
@@ -233,7 +274,7 @@ mod tests {
             target: Some(TargetId::new(&model, &ProviderId::parse("p").unwrap(), "x")),
             model,
             used: start(),
-            prefix_tokens: 0,
+            left: Vec::new(),
             spent: Usd::ZERO,
             unswitched: Usd::ZERO,
         }
@@ -336,6 +377,40 @@ mod tests {
         let later = pin.used.checked_add(Duration::from_secs(3)).unwrap();
         assert_eq!(pin.age(later), Duration::from_secs(3));
         assert_eq!(Pin { used: later, ..pin.clone() }.age(pin.used), Duration::ZERO);
+    }
+
+    fn left(endpoint: u64, used: Instant) -> Left {
+        let model = ModelId::parse(&format!("m{endpoint}")).unwrap();
+        Left {
+            target: TargetId::new(&model, &ProviderId::parse("p").unwrap(), "x"),
+            beginning: Key([1, 1]),
+            prefix_tokens: 5000,
+            used,
+            lifetime: Duration::from_mins(5),
+        }
+    }
+
+    #[test]
+    fn what_several_endpoints_hold_is_remembered_within_bounds() {
+        let begin = start();
+        let mut known = pin("m");
+        for minute in 0..20_u64 {
+            let now = begin.checked_add(Duration::from_secs(minute * 30)).unwrap();
+            let next = Pin { used: now, ..pin("m") };
+            known = next.leaving(left(minute % 3, now), &known.left);
+            assert!(known.left.len() <= 3, "each endpoint once");
+            assert_eq!(known.left[0].used, now, "the last one first");
+        }
+        assert_eq!(known.left.len(), 3);
+        for other in 0..20 {
+            let next = Pin { used: known.used, ..pin("m") };
+            known = next.leaving(left(100 + other, known.used), &known.left);
+            assert!(known.left.len() <= MOST_LEFT);
+        }
+        // After twice its lifetime nothing of it is left.
+        let late = known.used.checked_add(Duration::from_mins(10)).unwrap();
+        let next = Pin { used: late, ..pin("m") };
+        assert_eq!(next.leaving(left(7, late), &known.left).left.len(), 1);
     }
 
     proptest! {

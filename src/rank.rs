@@ -24,7 +24,7 @@ use jiff::Timestamp;
 pub use cost::Cost;
 pub use explore::explore;
 pub use order::{order, why_not_first};
-pub use session::SessionCache;
+pub use session::{SessionCache, Warm};
 
 use crate::{
     catalog::{
@@ -145,11 +145,12 @@ pub fn assess(
     stats: &Reader<'_>,
     prices: &PriceTable,
 ) -> Candidate {
-    let tokens = cost::Tokens::expect((model, target), query, stats);
+    let length = stats.output(query.task.map(|task| &task.name), &model.id);
+    let tokens = cost::Tokens::expect((model, target), query, &length, stats);
     let quote = prices.quote(model, target, query.input_tokens, query.wall);
     Candidate {
         model: model.clone(),
-        cost: Cost::of(&tokens, &quote),
+        cost: Cost::of(&tokens, &quote, length.attempts),
         ttft: stats.predict(&target.id, &model.id, work(tokens.input(), tokens.cached), query.now),
         quality: query
             .task

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{RwLock, RwLockReadGuard};
 use serde::Serialize;
 
+pub use lengths::Length;
 pub use sample::{Sample, SampleOutcome};
 pub use ttft::Prediction;
 
@@ -42,12 +43,17 @@ const CACHE_HIT_STRENGTH: f64 = 2.0;
 const CACHE_WRITE_STRENGTH: f64 = 4.0;
 /// How many samples the assumption that a model counts tokens as we do is worth.
 const FACTOR_STRENGTH: f64 = 3.0;
+/// The standard deviation of the logarithm of a model's token factor around what is assumed: tokenizers differ by a
+/// quarter.
+const FACTOR_SPREAD: f64 = 0.2;
 /// The bounds of the token factor of a model.
 const FACTOR_RANGE: (f64, f64) = (0.25, 4.0);
 /// A prompt shorter than this says nothing about how a model counts: fixed overheads drown it.
 const FACTOR_FLOOR: u64 = 32;
 /// A cached token is taken to delay the first content by this share of what an uncached one does.
 const CACHED_WORK: f64 = 0.1;
+/// The deviation, in standard ones, that nine of ten values of a normal distribution lie above.
+const LOW: f64 = 1.2816;
 /// The shortest prefix that providers cache (`OpenAI` and Anthropic both publish 1,024 for most models).
 pub const CACHE_MINIMUM: u64 = 1024;
 
@@ -124,10 +130,13 @@ impl Stats {
     /// Learns from one attempt what its outcome may teach.
     pub fn record(&self, sample: &Sample) {
         let lessons = sample.lessons();
+        let mut inner = self.inner.write();
+        if !sample.is_probe() {
+            inner.lengths.attempted(sample.task.as_ref(), &sample.model);
+        }
         if lessons.none() {
             return;
         }
-        let mut inner = self.inner.write();
         let tokens = work(
             sample
                 .input_tokens
@@ -190,11 +199,6 @@ impl Stats {
         self.reader().predict(target, model, real(input_tokens), now)
     }
 
-    /// The expected output tokens of `model` on `task`.
-    pub fn expected_output(&self, task: Option<&TaskName>, model: &ModelId) -> f64 {
-        self.reader().expected_output(task, model)
-    }
-
     /// Every target's state, in order of name.
     pub fn snapshot(&self, now: Instant) -> Vec<TargetSnapshot> {
         let inner = self.inner.read();
@@ -230,14 +234,20 @@ impl Reader<'_> {
         }
     }
 
-    /// The expected output tokens of `model` on `task`.
-    pub fn expected_output(&self, task: Option<&TaskName>, model: &ModelId) -> f64 {
+    /// How long the answers of `model` on `task` are expected to get.
+    pub fn output(&self, task: Option<&TaskName>, model: &ModelId) -> Length {
         self.0.lengths.expect(task, model)
     }
 
     /// What `estimated` tokens of ours are in tokens of `model`, as its provider has counted so far.
     pub fn tokens(&self, model: &ModelId, estimated: u64) -> f64 {
         self.0.tokens(model, estimated)
+    }
+
+    /// The share of [`Self::tokens`] that the true count is above nine times out of ten.
+    pub fn tokens_low(&self, model: &ModelId) -> f64 {
+        let weight = self.0.models.get(model).map_or(0.0, |stats| stats.factor.weight());
+        low(FACTOR_SPREAD, weight)
     }
 
     /// How the prompt cache of `target` has behaved.
@@ -252,6 +262,12 @@ impl Reader<'_> {
             write: write.toward(0.0, CACHE_WRITE_STRENGTH).clamp(0.0, 1.0),
         }
     }
+}
+
+/// The share of an expected value that the truth is above nine times out of ten, where its logarithm was taken to have
+/// the standard deviation `spread` and `weight` samples have been seen since.
+pub(crate) fn low(spread: f64, weight: f64) -> f64 {
+    (-LOW * spread / (1.0 + weight.max(0.0)).sqrt()).exp()
 }
 
 /// How many uncached tokens `input` tokens, of which `cached` were cached, are worth to whoever waits for the first

@@ -6,13 +6,15 @@
 //! own order. Breakers and cooldowns are left out, for all rules alike, so that the orders themselves are compared.
 //!
 //! The other rules are written down from what their projects document; the oracles know the world's state (not its dice)
-//! and choose greedily. Run with `cargo bench --bench simulation [-- SEED]`.
+//! and choose greedily. `regret` is how far a rule is behind the oracle of its own aim. Run with
+//! `cargo bench --bench simulation [-- SEED…]`; without seeds it plays 1 to 5. It fails where a bar is missed: the cost of
+//! `cheapest` within 5 % of the oracle's, the p50 of `fastest` within 15 %, both ahead of every other rule.
 //!
-//! What it shows, seeds 1 to 5: `cheapest` costs 1.1 to 8.0 % (mean 4.2 %) more than the oracle, where the next best rule
-//! costs 19 to 23 % more; `fastest` starts at p50 within 1.6 to 2.2 % of the oracle, where `LiteLLM`'s lowest latency is
-//! 8 to 34 % behind and a fixed order 14 to 17 %. Where we lose: `cheapest` does not explore, so a model that was not
-//! tried yet is judged by how models count and answer on average; with seed 2 that costs a quarter of the day, until a
-//! price changes and it is tried. And `cheapest` meets more failures than a rule that seldom moves.
+//! Where we lose, seeds 1 to 20: `cheapest` starts 48 to 59 % later than could be, because the cheapest of these models
+//! is the slowest; it follows it through an hour of rate limits, too, and so meets more failed attempts than rules that
+//! stay elsewhere (each costs 5 ms here, and the next model answers). `fastest` costs 38 to 55 % more than could be, and
+//! on one day of twenty it starts 10 % later at p50. What is spent on finding out is in the figures: `cheapest` tries
+//! each model for each task at most eight times.
 
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
@@ -21,6 +23,8 @@
 
 mod rules;
 mod world;
+
+use std::process::ExitCode;
 
 use rules::{Rule, Seen};
 use world::{MODELS, Request, World};
@@ -34,33 +38,77 @@ struct Score {
     unanswered: usize,
 }
 
-fn main() {
-    let seed = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(1);
+/// The most that `cheapest` may cost above the oracle, and that the p50 of `fastest` may be above the oracle's.
+const BARS: (f64, f64) = (0.05, 0.15);
+
+/// What one day showed of the two policies that have a bar.
+struct Day {
+    seed: u64,
+    /// The regret of `cheapest`, and that of the next best rule that is no oracle.
+    cost: (f64, f64),
+    /// The regret of `fastest` at p50, and that of the next best rule.
+    time: (f64, f64),
+}
+
+fn main() -> ExitCode {
+    let mut seeds: Vec<u64> =
+        std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    if seeds.is_empty() {
+        seeds = (1..=5).collect();
+    }
+    let days: Vec<Day> = seeds.into_iter().map(day).collect();
+    let held = days
+        .iter()
+        .all(|day| day.cost.0 <= BARS.0.min(day.cost.1) && day.time.0 <= BARS.1.min(day.time.1));
+    println!("seed   cheapest: regret, next best rule   fastest at p50: regret, next best rule");
+    for Day { seed, cost, time } in &days {
+        println!(
+            "{seed:>4} {:>19.1}% {:>15.1}% {:>21.1}% {:>15.1}%",
+            cost.0 * 100.0,
+            cost.1 * 100.0,
+            time.0 * 100.0,
+            time.1 * 100.0
+        );
+    }
+    println!("{}", if held { "every bar is held" } else { "a bar is MISSED" });
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn day(seed: u64) -> Day {
     let world = World::new(seed);
     let scores: Vec<Score> = Rule::all().into_iter().map(|rule| run(&world, rule)).collect();
-    let cheapest = scores.iter().find(|score| score.name == rules::ORACLE_COST).unwrap().dollars;
-    let fastest = percentile(
-        &scores.iter().find(|score| score.name == rules::ORACLE_TTFT).unwrap().ttft,
-        0.5,
-    );
+    let of = |name: &str| scores.iter().find(|score| score.name == name).unwrap();
+    let p50 = |score: &Score| percentile(&score.ttft, 0.5);
+    let (cheapest, fastest) = (of(rules::ORACLE_COST).dollars, p50(of(rules::ORACLE_TTFT)));
     println!("seed {seed}: {} requests in {} sessions", world.requests.len(), world.sessions);
     println!(
         "{:<28} {:>9} {:>8} {:>9} {:>8} {:>9} {:>8} {:>6}",
-        "rule", "cost $", "over", "p50 ms", "over", "p95 ms", "failed", "lost"
+        "rule", "cost $", "regret", "p50 ms", "regret", "p95 ms", "failed", "lost"
     );
     for score in &scores {
-        let (p50, p95) = (percentile(&score.ttft, 0.5), percentile(&score.ttft, 0.95));
         println!(
             "{:<28} {:>9.2} {:>7.1}% {:>9.0} {:>7.1}% {:>9.0} {:>8} {:>6}",
             score.name,
             score.dollars,
             (score.dollars / cheapest - 1.0) * 100.0,
-            p50 * 1e3,
-            (p50 / fastest - 1.0) * 100.0,
-            p95 * 1e3,
+            p50(score) * 1e3,
+            (p50(score) / fastest - 1.0) * 100.0,
+            percentile(&score.ttft, 0.95) * 1e3,
             score.failed,
             score.unanswered
         );
+    }
+    println!();
+    let others = |figure: &dyn Fn(&Score) -> f64| {
+        let others = scores.iter().filter(|score| !rules::is_ours_or_oracle(score.name));
+        others.map(figure).fold(f64::INFINITY, f64::min)
+    };
+    let costs = |score: &Score| score.dollars / cheapest - 1.0;
+    let times = |score: &Score| p50(score) / fastest - 1.0;
+    Day {
+        seed,
+        cost: (costs(of(rules::CHEAPEST)), others(&costs)),
+        time: (times(of(rules::FASTEST)), others(&times)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use pointsman::{
     catalog::router::{Prefer, Task},
     money::Usd,
-    rank::{Query, SessionCache, assess, explore, order},
+    rank::{Query, SessionCache, Warm, assess, explore, order, session::CACHE_LIFETIME},
     stats::{Sample, SampleOutcome, Stats},
 };
 
@@ -17,8 +17,15 @@ use crate::{
     world::{MODELS, Request, World, count, whole},
 };
 
+pub(crate) const CHEAPEST: &str = "pointsman cheapest";
+pub(crate) const FASTEST: &str = "pointsman fastest";
 pub(crate) const ORACLE_COST: &str = "oracle (cost)";
 pub(crate) const ORACLE_TTFT: &str = "oracle (time)";
+
+/// Whether this is no rule of others.
+pub(crate) fn is_ours_or_oracle(name: &str) -> bool {
+    [CHEAPEST, FASTEST, ORACLE_COST, ORACLE_TTFT].contains(&name)
+}
 
 /// A rule and what it has learned.
 pub(crate) enum Rule {
@@ -69,12 +76,19 @@ impl Seen {
 
     fn session(&self, world: &World, request: &Request) -> Option<SessionCache> {
         let last = *self.last.get(&request.session)?;
-        let (age, prefix) = self.used(request, last)?;
+        let warm = (0..MODELS).filter_map(|model| {
+            let (age, prefix) = self.used(request, model)?;
+            Some(Warm {
+                target: world.model(request, model).targets[0].id.clone(),
+                prefix_tokens: whole(prefix),
+                age: Duration::from_secs_f64(age.max(0.0)),
+                lifetime: CACHE_LIFETIME,
+            })
+        });
         Some(SessionCache {
             model: world.model(request, last).id.clone(),
             target: None,
-            prefix_tokens: whole(prefix),
-            age: Duration::from_secs_f64(age.max(0.0)),
+            warm: warm.collect(),
             spent: Usd::ZERO,
             unswitched: Usd::ZERO,
         })
@@ -90,8 +104,8 @@ impl Rule {
             dice: fastrand::Rng::with_seed(1),
         };
         vec![
-            ours("pointsman cheapest", Prefer::Cheapest),
-            ours("pointsman fastest", Prefer::Fastest),
+            ours(CHEAPEST, Prefer::Cheapest),
+            ours(FASTEST, Prefer::Fastest),
             Self::Fixed,
             Self::ListPrice,
             Self::SumOfRates,
@@ -181,7 +195,7 @@ impl Rule {
                     input_tokens: Some(whole(tokens_at(world, request, model))),
                     output_tokens: Some(whole(world.output(request, model)).max(1)),
                     cache_read: Some(whole(cached)),
-                    cacheable: session.map(|session| session.reusable(target)),
+                    cacheable: session.and_then(|session| session.reusable(&target.id)),
                     ..sample(world, request, model)
                 });
             }
@@ -231,9 +245,7 @@ fn ours(
         })
         .collect();
     order(prefer, &mut candidates);
-    if prefer == Prefer::Fastest {
-        explore(&mut candidates, &mut || dice.f64());
-    }
+    explore(prefer, &mut candidates, &mut || dice.f64());
     [candidates[0].position, candidates[1].position, candidates[2].position]
 }
 

@@ -281,6 +281,13 @@ impl<'a> Request<'a> {
     pub fn parts(&self) -> impl Iterator<Item = &Part<'a>> {
         self.messages.iter().flat_map(|message| &message.parts)
     }
+
+    /// The mark to cache the prompt, wherever in the request it is; the longest of several.
+    pub fn cache_marker(&self) -> Option<Marker> {
+        let tools = self.tools.list.iter().filter_map(|tool| tool.cache);
+        let markers = self.parts().filter_map(Part::cache).chain(self.cache.marker).chain(tools);
+        markers.reduce(|one, other| Marker { hour: one.hour || other.hour })
+    }
 }
 
 fn require(part: &Part<'_>, modalities: &mut Modalities) {

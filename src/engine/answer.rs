@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
-    affinity::{Key, Pin},
+    affinity::{Key, Left, Pin},
     catalog::{
         model::{Model, Target},
         router::Router,
@@ -36,7 +36,10 @@ use crate::{
     http::route::Route,
     ids::{ModelId, TargetId},
     money::Usd,
-    rank::{Cost, session::SessionCache},
+    rank::{
+        Cost, Warm,
+        session::{CACHE_LIFETIME, SessionCache},
+    },
     route::{self, Asked, Decision, Facts, Reading, Reason, Timings},
     telemetry::{clock, usage::Ended},
 };
@@ -55,11 +58,20 @@ enum Wanted {
 /// What was found out about a request before the plan was made.
 struct Found {
     reading: Reading,
-    key: Option<Key>,
+    keys: Option<Keys>,
+    /// What the past of the conversation has left in caches.
+    left: Vec<Left>,
     session: Option<SessionCache>,
     classify: Option<Duration>,
     /// The endpoint that issued the response that the request goes on from.
     issuer: Option<TargetId>,
+}
+
+/// What a conversation is known by.
+#[derive(Clone, Copy)]
+struct Keys {
+    key: Key,
+    beginning: Key,
 }
 
 /// Serves one request for an answer, or for the decision alone.
@@ -126,7 +138,7 @@ pub(super) async fn serve(
     };
     let served = deliver(&job, exchange, ledger).await;
     let answered = served.map_err(|stop| bound_refusal(stop, found.issuer.as_ref()))?;
-    remember(engine, &found, &decision, answered.as_ref(), input_tokens);
+    remember(engine, &known, &found, &decision, answered.as_ref());
     Ok(())
 }
 
@@ -168,7 +180,8 @@ async fn find(
         request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(caller, id));
     let Some(router) = wanted.router() else {
         let reading = Reading::Direct;
-        return Ok(Found { reading, key: None, session: None, classify: None, issuer });
+        let (left, session) = (Vec::new(), None);
+        return Ok(Found { reading, keys: None, left, session, classify: None, issuer });
     };
     let bound = issuer.as_ref().and_then(|issuer| model_of(world, issuer));
     let understood = match bound.filter(|model| router.names(model)) {
@@ -177,10 +190,12 @@ async fn find(
             understand::understand((engine, world), router, request, admitted, exchange).await?
         }
     };
-    let session = understood.past.as_ref().map(session_cache);
+    let keys = Keys { key: understood.key, beginning: understood.beginning };
+    let session = understood.past.as_ref().map(|pin| session_cache(pin, keys.beginning));
     Ok(Found {
         reading: understood.reading,
-        key: Some(understood.key),
+        keys: Some(keys),
+        left: understood.past.map(|pin| pin.left).unwrap_or_default(),
         session,
         classify: understood.classify,
         issuer,
@@ -201,12 +216,19 @@ fn unhurried<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
     if bytes > LARGE && shared { tokio::task::block_in_place(read) } else { read() }
 }
 
-fn session_cache(pin: &Pin) -> SessionCache {
+/// What a conversation that began as this one has left in caches.
+fn session_cache(pin: &Pin, beginning: Key) -> SessionCache {
+    let now = clock::now();
+    let warm = pin.left.iter().filter(|left| left.beginning == beginning).map(|left| Warm {
+        target: left.target.clone(),
+        prefix_tokens: left.prefix_tokens,
+        age: left.age(now),
+        lifetime: left.lifetime,
+    });
     SessionCache {
         model: pin.model.clone(),
         target: pin.target.clone(),
-        prefix_tokens: pin.prefix_tokens,
-        age: pin.age(clock::now()),
+        warm: warm.collect(),
         spent: pin.spent,
         unswitched: pin.unswitched,
     }
@@ -243,7 +265,7 @@ fn decide(
         demand: request.demand(),
         input_tokens: known.input_tokens,
         max_output: request.max_output,
-        caching: request.cache.marker.is_some(),
+        caching: request.cache_marker().is_some(),
         bound: found.issuer.as_ref(),
         api: &|target: &Target| {
             carry::carry(request, target.provider.api.dialect_for(request.dialect)).map(drop)
@@ -255,8 +277,8 @@ fn decide(
         session_id: known.admitted.session.clone(),
         now,
         wall: clock::wall(),
-        // Only a stream teaches how soon a model starts.
-        explore: !known.dry_run && request.stream,
+        streamed: request.stream,
+        explore: !known.dry_run,
         timings: Timings::default(),
     };
     let prices = engine.prices.load();
@@ -383,25 +405,47 @@ fn settle(job: &Job<'_>, told: Told<'_>, ledger: &mut Ledger<'_>) -> Option<Arc<
     }
 }
 
+/// What the answer has left in the cache of `target`.
+fn left(known: &Known<'_>, target: &Target, beginning: Key) -> Left {
+    let request = known.request;
+    let long = request.cache.retention.as_deref() == Some("24h");
+    let hour = request.cache_marker().is_some_and(|marker| marker.hour);
+    let messages = target.provider.api.dialect_for(request.dialect) == Dialect::Messages;
+    let lifetime = match (long || hour, messages) {
+        (false, _) => CACHE_LIFETIME,
+        (true, true) => Duration::from_hours(1),
+        (true, false) => Duration::from_hours(24),
+    };
+    Left {
+        target: target.id.clone(),
+        beginning,
+        prefix_tokens: known.input_tokens,
+        used: clock::now(),
+        lifetime,
+    }
+}
+
 /// Remembers who answered, so that the session and a tool loop stay with that model.
 fn remember(
     engine: &Engine,
+    known: &Known<'_>,
     found: &Found,
     decision: &Decision,
     answered: Option<&Arc<Target>>,
-    tokens: u64,
 ) {
-    let (Some(key), Some(target)) = (found.key, answered) else { return };
+    let (Some(keys), Some(target)) = (found.keys, answered) else { return };
     if decision.reason == Reason::Unclassified {
         return;
     }
+    let left = left(known, target, keys.beginning);
     let task = decision.task.as_ref().map(|task| task.name.clone());
     let expected = |model| decision.expected_cost(model).map(Cost::total).unwrap_or_default();
-    let (spent, unswitched, first) = match &found.session {
+    let (spent, unswitched, last) = match &found.session {
         Some(session) => (session.spent, session.unswitched, &session.model),
         None => (Usd::ZERO, Usd::ZERO, &target.model),
     };
-    let pin = Pin::new(task, target, tokens, clock::now());
-    let pin = pin.costing(spent.plus(expected(&target.model)), unswitched.plus(expected(first)));
-    engine.pins.put(&key, pin);
+    let pin = Pin::new(task, target, left.used)
+        .costing(spent.plus(expected(&target.model)), unswitched.plus(expected(last)))
+        .leaving(left, &found.left);
+    engine.pins.put(&keys.key, pin);
 }

@@ -250,7 +250,7 @@ impl Job<'_> {
             streamed: self.request.stream,
             input_tokens: self.input_tokens,
             max_output: self.request.max_output,
-            cacheable: session.map(|session| session.reusable(target)).filter(|held| *held > 0),
+            cacheable: session.and_then(|session| session.reusable(&target.id)),
         }
     }
 

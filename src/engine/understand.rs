@@ -30,6 +30,8 @@ pub(super) struct Understood {
     pub reading: Reading,
     /// Under which key this conversation is remembered.
     pub key: Key,
+    /// How it began; the same as `key` where its caller names no session.
+    pub beginning: Key,
     /// The past of this conversation, where it is known.
     pub past: Option<Pin>,
     /// How long the classifier took, where it was asked.
@@ -44,7 +46,7 @@ pub(super) async fn understand(
     admitted: &Admitted,
     exchange: &mut impl Exchange,
 ) -> Result<Understood, Interrupt> {
-    let key = key(engine, router, request, admitted);
+    let (key, beginning) = keys(engine, router, request, admitted);
     let past = engine.pins.find(&key).filter(|pin| router.names(&pin.model));
     let known = |pin: &Pin| (pin.task.clone(), pin.model.clone());
     let (reading, classify) = match &past {
@@ -62,7 +64,7 @@ pub(super) async fn understand(
             (reading, Some(since(began)))
         }
     };
-    Ok(Understood { reading, key, past, classify })
+    Ok(Understood { reading, key, beginning, past, classify })
 }
 
 /// What is known of a request that goes on from a response which only `model` has: it is not classified.
@@ -73,18 +75,25 @@ pub(super) fn bound(
     admitted: &Admitted,
     model: ModelId,
 ) -> Understood {
-    let key = key(engine, router, request, admitted);
+    let (key, beginning) = keys(engine, router, request, admitted);
     let past = engine.pins.find(&key).filter(|pin| pin.model == model);
     let task = past.as_ref().and_then(|pin| pin.task.clone());
-    Understood { reading: Reading::Continued { task, model }, key, past, classify: None }
+    Understood { reading: Reading::Continued { task, model }, key, beginning, past, classify: None }
 }
 
-/// Under which key a conversation is remembered: the session that its caller names, else how it began.
-fn key(engine: &Engine, router: &Router, request: &ir::Request<'_>, admitted: &Admitted) -> Key {
+/// Under which key a conversation is remembered (the session that its caller names, else how it began), and how it
+/// began.
+fn keys(
+    engine: &Engine,
+    router: &Router,
+    request: &ir::Request<'_>,
+    admitted: &Admitted,
+) -> (Key, Key) {
     let caller = admitted.caller.key_name();
+    let beginning = engine.pins.fingerprint(&fingerprint::of(caller, &router.name, request));
     match &admitted.session {
-        Some(session) => engine.pins.session(caller, &router.name, session),
-        None => engine.pins.fingerprint(&fingerprint::of(caller, &router.name, request)),
+        Some(session) => (engine.pins.session(caller, &router.name, session), beginning),
+        None => (beginning, beginning),
     }
 }
 

@@ -3,12 +3,16 @@
 //! `cost = fresh · input + written · cache_write + cached · cache_read + output · output_rate`, where with `n` the input
 //! tokens as this model's provider counts them (our estimate times a learned factor):
 //!
-//! - `cached = P(alive) · h · min(prefix, n)`: the session's earlier tokens, where this endpoint answered last; `P` falls
-//!   with the age of the cache entry, `h` is the share that the provider has actually reported as read;
+//! - `cached = P(alive) · h · min(prefix, n)`: the tokens of the session's last request that this endpoint answered; `P`
+//!   falls with the age of the cache entry, `h` is the share that the provider has actually reported as read;
 //! - `written = w · (n − cached)`: all of it where the request asks for caching, else the share that the provider has
 //!   reported;
 //! - `fresh = n − cached − written`;
 //! - `output`: the length learned for the task and model, at most what the request and the model allow.
+//!
+//! The *least* that it may cost is the same with token counts, of input and of output, that nine of ten models of which
+//! as little is known exceed: that is what says whether finding out more could change the order
+//! ([`mod@crate::rank::explore`]).
 //!
 //! Cache rates that are absent are charged as input. The expectation is linear in every rate, so a dearer price never
 //! makes a candidate cheaper. A price whose input or output rate is unknown gives no cost: unknown is not free.
@@ -18,7 +22,7 @@ use crate::{
     money::Usd,
     prices::Quote,
     rank::Query,
-    stats::{Reader, real},
+    stats::{Length, Reader, real},
 };
 
 /// The share of uncached input that is written where the request asks for caching.
@@ -35,6 +39,8 @@ pub struct Tokens {
     pub written: f64,
     /// Output.
     pub output: f64,
+    /// The shares of input and of output that the true counts are above nine times out of ten, as far as is known.
+    pub low: (f64, f64),
 }
 
 /// The expected cost of a request, and its parts.
@@ -48,29 +54,40 @@ pub struct Cost {
     pub cache_write: Usd,
     /// For output.
     pub output: Usd,
+    /// The whole, where its tokens are as few as they may be.
+    pub least: Usd,
     /// The tokens that it is for.
     pub tokens: Tokens,
+    /// How often this model was tried for this task.
+    pub attempts: u32,
 }
 
 impl Tokens {
-    /// What `query` is expected to be charged for at an endpoint.
+    /// What `query` is expected to be charged for at an endpoint whose answers get as long as `length` says.
     pub fn expect(
         (model, target): (&Model, &Target),
         query: &Query<'_>,
+        length: &Length,
         stats: &Reader<'_>,
     ) -> Self {
         let input = stats.tokens(&model.id, query.input_tokens);
         let rates = stats.cache(&target.id);
-        let cached = query.session.map_or(0.0, |session| {
-            let reusable = stats.tokens(&model.id, session.reusable(target)).min(input);
-            reusable * rates.hit * session.alive()
+        let warm = query.session.and_then(|session| session.warm(&target.id));
+        let cached = warm.map_or(0.0, |warm| {
+            stats.tokens(&model.id, warm.prefix_tokens).min(input) * rates.hit * warm.alive()
         });
         let share = if query.caching { WRITTEN_WHEN_ASKED } else { rates.write };
         let written = (input - cached).max(0.0) * share;
         let allowed = [query.max_output, model.max_output].into_iter().flatten().min();
-        let task = query.task.map(|task| &task.name);
-        let output = stats.expected_output(task, &model.id).min(allowed.map_or(f64::MAX, real));
-        Self { fresh: (input - cached - written).max(0.0), cached, written, output }
+        let allowed = allowed.map_or(f64::MAX, real);
+        let output = length.expected.min(allowed);
+        Self {
+            fresh: (input - cached - written).max(0.0),
+            cached,
+            written,
+            output,
+            low: (stats.tokens_low(&model.id), length.low.min(allowed) / output.max(1.0)),
+        }
     }
 
     /// All input tokens.
@@ -81,14 +98,22 @@ impl Tokens {
 
 impl Cost {
     /// What `tokens` cost at the rates of `quote`; absent where the input or the output rate is unknown.
-    pub fn of(tokens: &Tokens, quote: &Quote<'_>) -> Option<Self> {
+    pub fn of(tokens: &Tokens, quote: &Quote<'_>, attempts: u32) -> Option<Self> {
         let (input, output) = quote.known()?;
+        let fresh = input.cost(tokens.fresh);
+        let cache_read = quote.rates.cache_read.unwrap_or(input).cost(tokens.cached);
+        let cache_write = quote.rates.cache_write.unwrap_or(input).cost(tokens.written);
+        let answer = output.cost(tokens.output);
+        let (few, short) = tokens.low;
+        let prompt = fresh.plus(cache_read).plus(cache_write);
         Some(Self {
-            input: input.cost(tokens.fresh),
-            cache_read: quote.rates.cache_read.unwrap_or(input).cost(tokens.cached),
-            cache_write: quote.rates.cache_write.unwrap_or(input).cost(tokens.written),
-            output: output.cost(tokens.output),
+            input: fresh,
+            cache_read,
+            cache_write,
+            output: answer,
+            least: prompt.times(few).plus(answer.times(short)),
             tokens: *tokens,
+            attempts,
         })
     }
 

@@ -1,49 +1,69 @@
-//! What earlier requests of a session left in a provider's prompt cache, and what changing models may cost.
+//! What earlier requests of a session left in providers' prompt caches, and what changing models may cost.
+//!
+//! Every endpoint that the session used within its cache's lifetime is known, not the last alone: a session that went
+//! to another model for one turn finds its first one warm.
 
 use std::time::Duration;
 
 use crate::{
-    catalog::model::Target,
     ids::{ModelId, TargetId},
     money::Usd,
     rank::Candidate,
     stats::CACHE_MINIMUM,
 };
 
-/// How long providers keep a prompt cached: five minutes since its last use is what Anthropic states and the least that
+/// How long providers at least keep a prompt cached: five minutes since its last use is what Anthropic states and the least that
 /// `OpenAI` does.
 pub const CACHE_LIFETIME: Duration = Duration::from_mins(5);
 
-/// What a session's last request left behind.
+/// What a session's earlier requests left behind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionCache {
     /// The model that answered last.
     pub model: ModelId,
-    /// The endpoint that answered, where it is known.
+    /// The endpoint that answered last, where it is known.
     pub target: Option<TargetId>,
-    /// Our estimate of the tokens that the next request begins with as that one did: its prompt and its answer.
-    pub prefix_tokens: u64,
-    /// How long ago it was answered.
-    pub age: Duration,
+    /// What each endpoint may still hold, each once.
+    pub warm: Vec<Warm>,
     /// What the session has cost so far, as expected when it was decided.
     pub spent: Usd,
-    /// What it would have cost had it stayed with its first model.
+    /// What it would have cost had each turn stayed with the model of the turn before.
     pub unswitched: Usd,
 }
 
+/// A prefix of this conversation that an endpoint has read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warm {
+    /// The endpoint.
+    pub target: TargetId,
+    /// Our estimate of the tokens that the next request begins with as that one did.
+    pub prefix_tokens: u64,
+    /// How long ago it was answered.
+    pub age: Duration,
+    /// How long the provider keeps it.
+    pub lifetime: Duration,
+}
+
+impl Warm {
+    /// The probability that it is still there: sure within its lifetime, then falling to nothing at twice that.
+    pub fn alive(&self) -> f64 {
+        let lifetime = self.lifetime.max(CACHE_LIFETIME).as_secs_f64();
+        (2.0 - self.age.as_secs_f64() / lifetime).clamp(0.0, 1.0)
+    }
+}
+
 impl SessionCache {
-    /// The tokens that the cache of `target` could still hold for the next request: none at another endpoint, none of
-    /// a prefix too short to be cached.
-    pub fn reusable(&self, target: &Target) -> u64 {
-        let same = self.model == target.model
-            && self.target.as_ref().is_none_or(|last| *last == target.id);
-        if same && self.prefix_tokens >= CACHE_MINIMUM { self.prefix_tokens } else { 0 }
+    /// What `target` may still hold: nothing of a prefix too short to be cached.
+    pub fn warm(&self, target: &TargetId) -> Option<&Warm> {
+        let long = |warm: &&Warm| warm.prefix_tokens >= CACHE_MINIMUM && warm.target == *target;
+        self.warm.iter().find(long)
     }
 
-    /// The probability that a cache entry of this age is still there: sure within its lifetime, then falling to
-    /// nothing at twice that.
-    pub fn alive(&self) -> f64 {
-        (2.0 - self.age.as_secs_f64() / CACHE_LIFETIME.as_secs_f64()).clamp(0.0, 1.0)
+    /// The tokens that the cache of `target` should hold for the next request, none past its lifetime: what is then
+    /// reported as read teaches how well the cache works.
+    pub fn reusable(&self, target: &TargetId) -> Option<u64> {
+        let warm = self.warm(target).filter(|warm| warm.alive() >= 1.0)?;
+        Some(warm.prefix_tokens)
     }
 
     /// Whether moving from the model that answered last, at an expected cost of `stay`, to one at `go` keeps the

@@ -15,11 +15,11 @@ use crate::{
     money::{PerMillion, Usd},
     prices::PriceTable,
     rank::{
-        Candidate, Query, SessionCache, Why, assess, explore,
+        Candidate, Query, SessionCache, Warm, Why, assess, explore,
         explore::{ENOUGH, SHARE},
         order,
         order::compare,
-        session::hold,
+        session::{CACHE_LIFETIME, hold},
         specimen::{id, model, sample, start, task, teach},
     },
     stats::{Prediction, Sample, SampleOutcome, Stats},
@@ -52,6 +52,18 @@ fn ranked(prefer: Prefer, models: &[Model], query: &Query<'_>, stats: &Stats) ->
         .collect();
     order(prefer, &mut candidates);
     candidates
+}
+
+/// A session whose last answer was given by `model`, `age` ago.
+fn session(model: &Model, prefix_tokens: u64, age: Duration) -> SessionCache {
+    let target = model.targets[0].id.clone();
+    SessionCache {
+        model: model.id.clone(),
+        target: Some(target.clone()),
+        warm: vec![Warm { target, prefix_tokens, age, lifetime: CACHE_LIFETIME }],
+        spent: Usd::ZERO,
+        unswitched: Usd::ZERO,
+    }
 }
 
 fn copy(original: &Model) -> Model {
@@ -120,14 +132,7 @@ fn a_warm_session_pays_for_a_move() {
     let mut warm = model("warm", Some((1.75, 14.0)));
     warm.pricing.base.cache_read = PerMillion::new(0.175);
     let models = [warm, model("cold", Some((1.0, 8.0)))];
-    let mut session = SessionCache {
-        model: id("warm"),
-        target: None,
-        prefix_tokens: 80_000,
-        age: Duration::from_secs(30),
-        spent: Usd::ZERO,
-        unswitched: Usd::ZERO,
-    };
+    let mut session = session(&models[0], 80_000, Duration::from_secs(30));
     let asked = Query { input_tokens: 81_000, ..query(now) };
     assert_eq!(names(&ranked(Prefer::Cheapest, &models, &asked, &stats)), ["cold", "warm"]);
     let going_on = Query { session: Some(&session), ..asked };
@@ -135,9 +140,42 @@ fn a_warm_session_pays_for_a_move() {
     assert_eq!(names(&order), ["warm", "cold"]);
     assert!(order[0].cost.unwrap().tokens.cached > 60_000.0);
     // An hour later the cache is gone.
-    session.age = Duration::from_hours(1);
+    session.warm[0].age = Duration::from_hours(1);
     let late = Query { session: Some(&session), ..asked };
     assert_eq!(names(&ranked(Prefer::Cheapest, &models, &late, &stats)), ["cold", "warm"]);
+}
+
+#[test]
+fn a_session_that_comes_back_finds_its_first_model_warm() {
+    let (now, stats) = (start(), Stats::new());
+    let mut first = model("first", Some((1.75, 14.0)));
+    first.pricing.base.cache_read = PerMillion::new(0.175);
+    let mut other = model("other", Some((1.5, 12.0)));
+    other.pricing.base.cache_read = PerMillion::new(0.15);
+    let models = [first, other];
+    let minute = Duration::from_mins(1);
+    let mut session = session(&models[1], 2_000, minute);
+    let asked = Query { input_tokens: 41_000, ..query(now) };
+    let cheapest = |session: &SessionCache| {
+        let asked = Query { session: Some(session), ..asked };
+        let order = ranked(Prefer::Cheapest, &models, &asked, &stats);
+        order[0].model.id.to_string()
+    };
+    assert_eq!(cheapest(&session), "other");
+    // The first model read most of the conversation before the session left it for a turn.
+    let first = &models[0].targets[0].id;
+    session.warm.push(Warm {
+        target: first.clone(),
+        prefix_tokens: 40_000,
+        age: minute * 3,
+        lifetime: CACHE_LIFETIME,
+    });
+    assert_eq!(cheapest(&session), "first");
+    assert_eq!(session.reusable(first), Some(40_000));
+    session.warm[1].age = minute * 11;
+    assert_eq!((cheapest(&session).as_str(), session.reusable(first)), ("other", None));
+    session.warm[1].lifetime = Duration::from_hours(1);
+    assert_eq!(cheapest(&session), "first");
 }
 
 #[test]
@@ -284,14 +322,7 @@ fn a_model_that_counts_more_tokens_costs_more() {
 #[test]
 fn the_switch_budget_keeps_a_session_where_moving_is_dearer() {
     let models = [model("dear", Some((3.0, 3.0))), model("last", Some((1.0, 1.0)))];
-    let session = SessionCache {
-        model: id("last"),
-        target: None,
-        prefix_tokens: 0,
-        age: Duration::ZERO,
-        spent: Usd::ZERO,
-        unswitched: Usd::ZERO,
-    };
+    let session = session(&models[1], 0, Duration::ZERO);
     let asked = Query { session: Some(&session), ..query(start()) };
     let mut order = ranked(Prefer::Given, &models, &asked, &Stats::new());
     assert!(!hold(&mut order, &session, 300.0));
@@ -307,7 +338,7 @@ fn what_is_known_well_enough_is_not_explored() {
     teach(&stats, &models[0], now, ms(100), 20);
     teach(&stats, &models[1], now, ms(150), 20);
     let mut order = ranked(Prefer::Fastest, &models, &query(now), &stats);
-    assert!(!explore(&mut order, &mut || panic!("no dice for what is known")));
+    assert!(!explore(Prefer::Fastest, &mut order, &mut || panic!("no dice for what is known")));
 }
 
 #[test]
@@ -317,7 +348,7 @@ fn what_cannot_be_the_fastest_is_not_explored() {
     teach(&stats, &models[0], now, ms(100), 20);
     teach(&stats, &models[1], now, ms(60_000), 3);
     let mut order = ranked(Prefer::Fastest, &models, &query(now), &stats);
-    assert!(!explore(&mut order, &mut || panic!("no dice for the hopeless")));
+    assert!(!explore(Prefer::Fastest, &mut order, &mut || panic!("no dice for the hopeless")));
 }
 
 #[test]
@@ -334,7 +365,7 @@ fn exploration_stays_within_its_share_and_follows_its_weights() {
     let draws = 10_000;
     for _ in 0..draws {
         let mut order = ranking.clone();
-        explore(&mut order, &mut || random.f64());
+        explore(Prefer::Fastest, &mut order, &mut || random.f64());
         *firsts.entry(order[0].model.id.to_string()).or_default() += 1;
     }
     // Chi-square with two degrees of freedom: above 13.8 once in a thousand, and the seed is fixed.
@@ -352,16 +383,100 @@ fn exploration_stays_within_its_share_and_follows_its_weights() {
     assert!(f64::from(draws - firsts["known"]) < 1.2 * explored);
 }
 
+/// Models of one task, of which the first is known and cheapest and the others were tried `attempts` times.
+fn one_known(attempts: usize) -> (Vec<Model>, Stats, Instant) {
+    let models = vec![
+        model("known", Some((1.0, 4.0))),
+        model("rival", Some((1.2, 4.4))),
+        model("hopeless", Some((30.0, 150.0))),
+    ];
+    let (now, stats) = (start(), Stats::new());
+    teach(&stats, &models[0], now, ms(300), 30);
+    for model in &models[1..] {
+        teach(&stats, model, now, ms(300), attempts);
+    }
+    (models, stats, now)
+}
+
+#[test]
+fn cheapest_tries_what_may_be_cheaper_within_its_share() {
+    for (attempts, share) in [(0, SHARE), (4, SHARE / 2.0)] {
+        let (models, stats, now) = one_known(attempts);
+        let ranking = ranked(Prefer::Cheapest, &models, &query(now), &stats);
+        assert_eq!(ranking[0].model.id.as_str(), "known");
+        let mut random = fastrand::Rng::with_seed(11);
+        let draws = 10_000_u32;
+        let mut explored = 0_u32;
+        for _ in 0..draws {
+            let mut order = ranking.clone();
+            if explore(Prefer::Cheapest, &mut order, &mut || random.f64()) {
+                explored += 1;
+                assert_eq!((names(&order)[0], order[0].why), ("rival", Why::Explored));
+            }
+        }
+        // Six standard deviations of a binomial distribution, and the seed is fixed.
+        let expected = f64::from(draws) * share;
+        let bound = 6.0 * (expected * (1.0 - share)).sqrt();
+        assert!((f64::from(explored) - expected).abs() < bound, "{explored} of {draws}");
+    }
+}
+
+#[test]
+fn cheapest_stops_looking_at_what_it_has_tried_whatever_came_of_it() {
+    let (models, stats, now) = one_known(0);
+    assert!((ENOUGH - 8.0).abs() < 1e-9);
+    for attempt in 0..8 {
+        let ranking = ranked(Prefer::Cheapest, &models, &query(now), &stats);
+        let mut order = ranking.clone();
+        assert!(explore(Prefer::Cheapest, &mut order, &mut || 0.0), "attempt {attempt}");
+        // A provider that reports no usage, or a caller that leaves, teaches no length.
+        let mut silent = sample(&models[1], now, ms(300));
+        silent.output_tokens = None;
+        silent.input_tokens = None;
+        silent.outcome =
+            if attempt % 2 == 0 { SampleOutcome::Answered } else { SampleOutcome::Cancelled };
+        stats.record(&silent);
+    }
+    let mut order = ranked(Prefer::Cheapest, &models, &query(now), &stats);
+    assert!(!explore(Prefer::Cheapest, &mut order, &mut || panic!("it was tried often enough")));
+}
+
+#[test]
+fn cheapest_looks_neither_where_it_would_be_dear_nor_at_what_fails_or_has_no_price() {
+    let (mut models, stats, now) = one_known(0);
+    let no_dice = || panic!("nothing is worth a look");
+    // A session that is warm where it is pays for the cold prefix of a move.
+    models[0].pricing.base.cache_read = PerMillion::new(0.1);
+    let warm = session(&models[0], 80_000, Duration::from_secs(10));
+    let asked = Query { input_tokens: 81_000, session: Some(&warm), ..query(now) };
+    let mut order = ranked(Prefer::Cheapest, &models, &asked, &stats);
+    assert!(!explore(Prefer::Cheapest, &mut order, &mut || no_dice()));
+    for _ in 0..5 {
+        let mut failed = sample(&models[1], now, ms(5));
+        failed.outcome = SampleOutcome::Failed;
+        stats.record(&failed);
+    }
+    let mut order = ranked(Prefer::Cheapest, &models, &query(now), &stats);
+    assert!(!explore(Prefer::Cheapest, &mut order, &mut || no_dice()));
+    models[1] = model("rival", None);
+    let mut order = ranked(Prefer::Cheapest, &models, &query(now), &stats);
+    assert!(!explore(Prefer::Cheapest, &mut order, &mut || no_dice()));
+    for prefer in [Prefer::Given, Prefer::Optimal] {
+        let mut order = ranked(prefer, &models, &query(now), &Stats::new());
+        assert!(!explore(prefer, &mut order, &mut || no_dice()));
+    }
+}
+
 #[test]
 fn dice_that_give_nonsense_do_not_explore() {
     let models = [model("a", None), model("b", None)];
     let ranking = ranked(Prefer::Fastest, &models, &query(start()), &Stats::new());
     for nonsense in [f64::NAN, -1.0, 1.0, f64::INFINITY] {
         let mut order = ranking.clone();
-        assert!(!explore(&mut order, &mut || nonsense));
+        assert!(!explore(Prefer::Fastest, &mut order, &mut || nonsense));
     }
     let mut order = ranking.clone();
-    assert!(explore(&mut order, &mut || 0.0));
+    assert!(explore(Prefer::Fastest, &mut order, &mut || 0.0));
     assert_eq!((names(&order), order[0].why), (vec!["b", "a"], Why::Explored));
 }
 
@@ -426,7 +541,7 @@ proptest! {
                 let mut order = list.clone();
                 super::order(prefer, &mut order);
                 let mut random = fastrand::Rng::with_seed(seed);
-                explore(&mut order, &mut || random.f64());
+                explore(prefer, &mut order, &mut || random.f64());
                 order.iter().map(|candidate| candidate.position).collect::<Vec<_>>()
             };
             prop_assert_eq!(run(), run());
@@ -444,10 +559,7 @@ proptest! {
         prefix_tokens in 0..200_000_u64,
         caching in any::<bool>(),
     ) {
-        let session = SessionCache {
-            model: id("m"), target: None, prefix_tokens, age: Duration::from_secs(400),
-            spent: Usd::ZERO, unswitched: Usd::ZERO,
-        };
+        let session = session(&model("m", None), prefix_tokens, Duration::from_secs(400));
         let asked = Query { input_tokens, caching, session: Some(&session), ..query(start()) };
         let place = |rates: [f64; 4]| {
             let [input, output, cache_read, cache_write] = rates.map(PerMillion::new);

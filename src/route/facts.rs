@@ -49,6 +49,8 @@ pub struct Facts<'a> {
     pub now: Instant,
     /// Now, for price schedules and the age of prices.
     pub wall: Timestamp,
+    /// Whether the answer is to be a stream: only that teaches how soon a model starts.
+    pub streamed: bool,
     /// Whether the decision may explore; a dry run may not.
     pub explore: bool,
     /// How long the steps before took.

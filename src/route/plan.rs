@@ -14,7 +14,7 @@ use crate::{
         facts::{Facts, Reason},
         gate::{self, Refusal, RuledOut},
     },
-    stats::{Reader, Stats},
+    stats::{Reader, Stats, sample::SHORT_ANSWER},
 };
 
 pub(super) struct Plan<'a> {
@@ -92,22 +92,30 @@ impl<'a> Plan<'a> {
         dice: Option<&mut dyn FnMut() -> f64>,
     ) {
         self.prefer = policy.prefer;
+        let teaches = self.teaches(policy.prefer);
         let from = self.candidates.len();
         for model in &policy.models {
             self.add(model, Why::Behind);
         }
         let Some(added) = self.candidates.get_mut(from..) else { return };
         rank::order(policy.prefer, added);
-        if policy.prefer == Prefer::Fastest
-            && let Some(dice) = dice
-        {
-            self.explored = rank::explore(added, dice);
+        if let Some(dice) = dice.filter(|_| teaches) {
+            self.explored = rank::explore(policy.prefer, added, dice);
         }
         if let Some((budget, cache)) = budget.zip(self.query.session)
             && session::hold(added, cache, budget)
         {
             self.explored = false;
             mark_held(added, cache.model.as_str());
+        }
+    }
+
+    /// Whether the answer can teach what `prefer` orders by.
+    fn teaches(&self, prefer: Prefer) -> bool {
+        match prefer {
+            Prefer::Fastest => self.facts.streamed,
+            Prefer::Cheapest => self.facts.max_output.is_none_or(|most| most >= SHORT_ANSWER),
+            Prefer::Given | Prefer::Optimal => false,
         }
     }
 

@@ -113,6 +113,7 @@ impl World {
             threshold_default: Some(0.5),
             now: self.now,
             wall: Timestamp::UNIX_EPOCH,
+            streamed: true,
             explore: false,
             timings: Timings { read: Some(40), classify: Some(3100), rank: None },
         }
@@ -399,6 +400,26 @@ fn exploring_needs_leave_and_a_free_choice() {
 }
 
 #[test]
+fn a_request_that_cannot_teach_does_not_explore() {
+    let explores = |prefer, facts: fn(Facts<'_>) -> Facts<'_>| {
+        let models = [model("cheap", Some((1.0, 4.0))), model("dear", Some((1.1, 4.4)))];
+        let [cheap, dear] = models;
+        let world = World::of([cheap, dear, model("spare", None)], prefer);
+        let known = &world.router.policies[0].models[1];
+        teach(&world.stats, known, world.now, Duration::from_millis(300), 20);
+        let facts = facts(Facts { explore: true, ..world.facts(matched()) });
+        let prices = PriceTable::configured();
+        decide(&world.catalog, &world.stats, &prices, &facts, &mut || 0.0).explored
+    };
+    let whole: fn(Facts<'_>) -> Facts<'_> = |facts| Facts { streamed: false, ..facts };
+    let short: fn(Facts<'_>) -> Facts<'_> = |facts| Facts { max_output: Some(15), ..facts };
+    assert!(explores(Prefer::Cheapest, |facts| facts) && explores(Prefer::Cheapest, whole));
+    assert!(!explores(Prefer::Cheapest, short));
+    assert!(explores(Prefer::Fastest, |facts| facts) && !explores(Prefer::Fastest, whole));
+    assert!(!explores(Prefer::Given, |facts| facts) && !explores(Prefer::Optimal, |facts| facts));
+}
+
+#[test]
 fn the_switch_budget_of_a_router_is_held() {
     let mut world = World::new();
     let router = Arc::get_mut(&mut world.router).unwrap();
@@ -407,8 +428,7 @@ fn the_switch_budget_of_a_router_is_held() {
     let session = SessionCache {
         model: id("cheap"),
         target: None,
-        prefix_tokens: 0,
-        age: Duration::ZERO,
+        warm: Vec::new(),
         spent: crate::money::Usd::ZERO,
         unswitched: crate::money::Usd::ZERO,
     };

@@ -6,11 +6,14 @@
 //! out (`t` from `length / w`, `w` from `length / t`), so that a model that only gets short tasks is not mistaken for a
 //! terse one. `t` leans on `PRIOR` and `w` on 1; "x leans on p with strength k" is the shrinkage
 //! `(k · p + Σx) / (k + n)`. Requests without a task are a task of their own.
+//!
+//! How far the expectation may be off is said too, as a factor: before a pair was seen its mean is taken to lie within
+//! `e^±SPREAD` of what it leans on two times out of three, and `n` answers narrow that by `√(1 + n)`.
 
 use crate::{
     bounded::BoundedMap,
     ids::{ModelId, TaskName},
-    stats::{average::Average, real},
+    stats::{average::Average, low, real},
 };
 
 /// The output tokens expected before anything was seen: about a screen of text.
@@ -27,6 +30,9 @@ const MEMORY: f64 = 256.0;
 const CAPACITY: usize = 16_384;
 /// Counts beyond this are absurd and count as this.
 const MOST: f64 = 1e6;
+/// The standard deviation of the logarithm of a pair's mean around what it leans on: models differ by about two in how
+/// much they say, and one that reasons first by more.
+const SPREAD: f64 = 0.7;
 /// One answer makes no model more than this many times as wordy, or as terse.
 const RATIO: f64 = 16.0;
 
@@ -36,7 +42,25 @@ type Pair = (Option<TaskName>, ModelId);
 pub struct Lengths {
     tasks: BoundedMap<Option<TaskName>, Average>,
     wordiness: BoundedMap<ModelId, Average>,
-    pairs: BoundedMap<Pair, Average>,
+    pairs: BoundedMap<Pair, Seen>,
+}
+
+/// What was seen of one model on one task.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    output: Average,
+    attempts: u32,
+}
+
+/// How long an answer is expected to get.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Length {
+    /// The expected output tokens.
+    pub expected: f64,
+    /// The mean is above this nine times out of ten.
+    pub low: f64,
+    /// Attempts that could have taught it, whatever came of them.
+    pub attempts: u32,
 }
 
 impl Default for Lengths {
@@ -64,22 +88,33 @@ impl Lengths {
         // After the task, so that a first answer says more about the task than about the model.
         let ratio = (output / self.of_task(&pair)).clamp(1.0 / RATIO, RATIO);
         self.wordiness.entry(model, Average::default).add(ratio, MEMORY);
-        self.pairs.entry(&pair, Average::default).add(output, MEMORY);
+        self.pairs.entry(&pair, Seen::default).output.add(output, MEMORY);
+    }
+
+    /// Counts an attempt that could have taught the length of an answer, whether or not it did: one that fails, or a
+    /// provider that does not report usage, is not tried for ever.
+    pub fn attempted(&mut self, task: Option<&TaskName>, model: &ModelId) {
+        let attempts =
+            &mut self.pairs.entry(&(task.cloned(), model.clone()), Seen::default).attempts;
+        *attempts = attempts.saturating_add(1);
     }
 
     /// Learns that an answer had at least `least` tokens, where its limit cut it off: that can only lengthen what is
     /// expected.
     pub fn learn_at_least(&mut self, task: Option<&TaskName>, model: &ModelId, least: u64) {
-        if real(least) > self.expect(task, model) {
+        if real(least) > self.expect(task, model).expected {
             self.learn(task, model, least);
         }
     }
 
     /// The expected output tokens of `model` on `task`.
-    pub fn expect(&self, task: Option<&TaskName>, model: &ModelId) -> f64 {
+    pub fn expect(&self, task: Option<&TaskName>, model: &ModelId) -> Length {
         let pair = (task.cloned(), model.clone());
         let leaning = (self.of_task(&pair) * self.wordiness(model)).clamp(0.0, MOST);
-        self.pairs.get(&pair).copied().unwrap_or_default().toward(leaning, STRENGTH)
+        let seen = self.pairs.get(&pair).copied().unwrap_or_default();
+        let expected = seen.output.toward(leaning, STRENGTH);
+        let low = expected * low(SPREAD, seen.output.weight());
+        Length { expected, low, attempts: seen.attempts }
     }
 
     /// Forgets what belongs to models that `known` says no to.
@@ -114,10 +149,31 @@ mod tests {
         TaskName::parse(name).unwrap()
     }
 
+    fn expected(lengths: &Lengths, task: Option<&TaskName>, model: &ModelId) -> f64 {
+        lengths.expect(task, model).expected
+    }
+
+    #[test]
+    fn what_is_seen_narrows_what_it_may_be() {
+        let mut lengths = Lengths::new();
+        let share = |lengths: &Lengths| {
+            let length = lengths.expect(None, &model("m"));
+            length.low / length.expected
+        };
+        let unknown = share(&lengths);
+        assert!((0.35..0.45).contains(&unknown), "{unknown}");
+        for _ in 0..8 {
+            let before = share(&lengths);
+            lengths.learn(None, &model("m"), 300);
+            assert!(share(&lengths) > before);
+        }
+        assert!(share(&lengths) > 0.7);
+    }
+
     #[test]
     fn an_unknown_pair_is_the_prior() {
-        let expected = Lengths::new().expect(Some(&task("a")), &model("m"));
-        assert!((expected - PRIOR).abs() < 1e-9);
+        let found = expected(&Lengths::new(), Some(&task("a")), &model("m"));
+        assert!((found - PRIOR).abs() < 1e-9);
     }
 
     #[test]
@@ -127,8 +183,8 @@ mod tests {
             lengths.learn(Some(&task("a")), &model("m"), 50);
             lengths.learn(Some(&task("b")), &model("m"), 5000);
         }
-        assert!(lengths.expect(Some(&task("a")), &model("m")) < 120.0);
-        assert!(lengths.expect(Some(&task("b")), &model("m")) > 4500.0);
+        assert!(expected(&lengths, Some(&task("a")), &model("m")) < 120.0);
+        assert!(expected(&lengths, Some(&task("b")), &model("m")) > 4500.0);
     }
 
     #[test]
@@ -139,9 +195,9 @@ mod tests {
             lengths.learn(Some(&task("short")), &model("terse"), 100);
             lengths.learn(Some(&task("long")), &model("wordy"), 4000);
         }
-        let unseen = lengths.expect(Some(&task("long")), &model("terse"));
-        assert!(unseen < lengths.expect(Some(&task("long")), &model("wordy")));
-        assert!(unseen > lengths.expect(Some(&task("short")), &model("terse")));
+        let unseen = expected(&lengths, Some(&task("long")), &model("terse"));
+        assert!(unseen < expected(&lengths, Some(&task("long")), &model("wordy")));
+        assert!(unseen > expected(&lengths, Some(&task("short")), &model("terse")));
     }
 
     #[test]
@@ -151,17 +207,17 @@ mod tests {
             lengths.learn(Some(&task("short")), &model("one"), 80);
             lengths.learn(Some(&task("long")), &model("other"), 2500);
         }
-        assert!(lengths.expect(Some(&task("long")), &model("one")) > 1250.0);
-        assert!(lengths.expect(Some(&task("short")), &model("other")) < 160.0);
+        assert!(expected(&lengths, Some(&task("long")), &model("one")) > 1250.0);
+        assert!(expected(&lengths, Some(&task("short")), &model("other")) < 160.0);
     }
 
     #[test]
     fn a_cut_answer_never_shortens_the_expectation() {
         let mut lengths = Lengths::new();
-        let before = lengths.expect(None, &model("m"));
+        let before = expected(&lengths, None, &model("m"));
         lengths.learn_at_least(None, &model("m"), 20);
-        assert!((lengths.expect(None, &model("m")) - before).abs() < 1e-9);
+        assert!((expected(&lengths, None, &model("m")) - before).abs() < 1e-9);
         lengths.learn_at_least(None, &model("m"), 5000);
-        assert!(lengths.expect(None, &model("m")) > before);
+        assert!(expected(&lengths, None, &model("m")) > before);
     }
 }

@@ -102,9 +102,14 @@ impl Sample {
         }
     }
 
+    /// Whether it was asked for so little that it says neither how fast nor how wordy the model is.
+    pub fn is_probe(&self) -> bool {
+        self.max_output.is_some_and(|limit| limit < SHORT_ANSWER)
+    }
+
     fn answered(&self) -> Lessons {
         let usage = Lessons { usage: true, ..Lessons::default() };
-        if self.max_output.is_some_and(|limit| limit < SHORT_ANSWER) {
+        if self.is_probe() {
             return usage;
         }
         let cut = self.output_tokens.zip(self.max_output).is_some_and(|(got, limit)| got >= limit);

@@ -49,15 +49,12 @@ pub(crate) fn effort(request: &Request<'_>, shape: &Shape<'_>) -> Option<&'stati
 
 /// The prompt cache in the fields of OpenAI's APIs: key and retention.
 pub(crate) fn cache<'r>(request: &'r Request<'_>) -> (Option<Cow<'r, str>>, Option<&'r str>) {
-    let mut markers = request.parts().filter_map(Part::cache).chain(request.cache.marker);
-    let tools = request.tools.list.iter().filter_map(|tool| tool.cache);
-    let first = markers.next();
-    let marked = first.is_some() || tools.clone().next().is_some();
-    let hour = first.into_iter().chain(markers).chain(tools).any(|marker| marker.hour);
-    let derived = if marked { user(request) } else { None };
+    let marker = request.cache_marker();
+    let derived = if marker.is_some() { user(request) } else { None };
+    let long = marker.is_some_and(|marker| marker.hour).then_some("24h");
     (
         request.cache.key.as_deref().map(label).or(derived),
-        request.cache.retention.as_deref().or(hour.then_some("24h")),
+        request.cache.retention.as_deref().or(long),
     )
 }
 
