@@ -66,6 +66,17 @@ pub fn credential(head: &HeaderMap) -> Option<Secret> {
 }
 
 impl Caller {
+    /// Whoever uses the playground: no key of the data plane, and no limits.
+    pub fn playground() -> Self {
+        let key = AccessKey {
+            name: KeyName::playground(),
+            digest: SecretDigest::of(""),
+            routers: None,
+            models: None,
+        };
+        Self { key: Some(key) }
+    }
+
     /// The name by which logs and metrics know the caller.
     pub fn key_name(&self) -> Option<&KeyName> {
         self.key.as_ref().map(|key| &key.name)
@@ -213,6 +224,13 @@ mod tests {
         assert_eq!(fingerprint(&head(&[("x-api-key", "abc")])).unwrap(), "ba7816bf");
         assert_eq!(fingerprint(&head(&[("authorization", "Basic abc")])), None);
         assert_eq!(fingerprint(&head(&[])), None);
+    }
+
+    #[test]
+    fn the_playground_is_a_caller_that_no_key_can_be() {
+        let caller = Caller::playground();
+        assert!(KeyName::parse(caller.key_name().unwrap().as_str()).is_err());
+        assert!(caller.may_use_router(&router("r")) && caller.may_name_model(&model("m")));
     }
 
     #[test]

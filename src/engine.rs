@@ -50,6 +50,7 @@ use crate::{
         refusal::{Refusal, RefusalBody},
     },
     http::{header, retry_after, route::Route},
+    ids::{KeyName, TargetId},
     prices::PriceTable,
     resilience::{Health, budget::Budget, exhausted, failure::Failure},
     secret::SecretDigest,
@@ -140,7 +141,7 @@ impl Engine {
         let _replacing = self.replacing.lock();
         world.catalog.generation = self.world.load().catalog.generation.saturating_add(1);
         self.metrics.catalog(&world.catalog);
-        let known = |target: &crate::ids::TargetId| {
+        let known = |target: &TargetId| {
             world.catalog.models.values().flat_map(|model| &model.targets).any(|t| t.id == *target)
         };
         self.health.retain(known);
@@ -184,6 +185,16 @@ impl Engine {
         self.metrics.evicted(Store::Health, self.health.evicted());
         self.metrics.log_dropped(log::dropped());
         self.metrics.render()
+    }
+
+    /// Forgets which model a session of the playground stays with; false where there was none.
+    pub fn forget_played(&self, router: &str, session: &str) -> bool {
+        let world = self.world.load();
+        let Some(router) = world.catalog.router(router) else { return false };
+        let key = self.pins.session(Some(&KeyName::playground()), &router.name, session);
+        let known = self.pins.find(&key).is_some();
+        self.pins.forget(&key);
+        known
     }
 
     /// Takes note of a request that met a mistake of ours.
@@ -234,12 +245,12 @@ impl Engine {
         ledger: &mut Ledger<'a>,
         request_id: &str,
     ) -> Result<(), Stop> {
-        let admitted =
-            admit::admit(&world.catalog, exchange.head(), request_id).inspect_err(|refusal| {
-                if refusal.code() == admit::INVALID_KEY {
-                    ledger.refused(access::fingerprint(exchange.head().headers));
-                }
-            })?;
+        let asked = (exchange.head(), exchange.source());
+        let admitted = admit::admit(&world.catalog, asked, request_id).inspect_err(|refusal| {
+            if refusal.code() == admit::INVALID_KEY {
+                ledger.refused(access::fingerprint(exchange.head().headers));
+            }
+        })?;
         ledger.asked_by(admitted.caller.key_name());
         match &admitted.route {
             Route::Models => models::list(world, &admitted, exchange, ledger).await,

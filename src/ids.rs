@@ -93,6 +93,13 @@ id!(
     is_plain
 );
 
+impl KeyName {
+    /// The name of whoever uses the playground, which no key of a configuration can have.
+    pub fn playground() -> Self {
+        Self("(playground)".into())
+    }
+}
+
 /// One endpoint of one model, stable across reloads: `model@provider/upstream-id`.
 ///
 /// Statistics, breakers and cooldowns are kept by this identity, so they survive a reload that leaves it in place.

@@ -6,7 +6,10 @@ use crate::{
     access::{self, Caller},
     catalog::Catalog,
     dialect::Dialect,
-    engine::{exchange::Head, refusal::Refusal},
+    engine::{
+        exchange::{Head, Source},
+        refusal::Refusal,
+    },
     http::{
         header,
         media::{self, UnsupportedMedia},
@@ -66,13 +69,14 @@ pub fn fresh_request_id() -> String {
 /// Judges the head of a request.
 pub(super) fn admit(
     catalog: &Catalog,
-    head: Head<'_>,
+    (head, source): (Head<'_>, Source),
     request_id: &str,
 ) -> Result<Admitted, Refusal> {
     // The key comes before the path, so that nobody without one learns what is here.
-    let caller = access::authenticate(&catalog.keys, head.headers).map_err(|_| {
-        Refusal::new(401, INVALID_KEY, "a valid API key is required").should_retry(false)
-    })?;
+    let caller = match source {
+        Source::DataPlane => authenticate(catalog, head.headers)?,
+        Source::Playground => Caller::playground(),
+    };
     let route = Route::of(head.path).ok_or_else(|| {
         Refusal::new(404, "not_found", "nothing is served at this path; see /v1/models")
     })?;
@@ -101,6 +105,12 @@ pub(super) fn admit(
         forwarded,
         credential: access::credential(head.headers),
         anthropic: speaks_anthropic(head.headers),
+    })
+}
+
+fn authenticate(catalog: &Catalog, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    access::authenticate(&catalog.keys, headers).map_err(|_| {
+        Refusal::new(401, INVALID_KEY, "a valid API key is required").should_retry(false)
     })
 }
 

@@ -63,8 +63,32 @@ pub enum Interrupt {
     ShuttingDown,
 }
 
+/// Which door a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The data plane: a caller, who may need a key.
+    DataPlane,
+    /// The playground: whoever may use the admin listener.
+    Playground,
+}
+
+impl Source {
+    /// The word for it in a record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DataPlane => "data_plane",
+            Self::Playground => "playground",
+        }
+    }
+}
+
 /// One request of one caller.
 pub trait Exchange: Send {
+    /// Which door it came through.
+    fn source(&self) -> Source {
+        Source::DataPlane
+    }
+
     /// The head.
     fn head(&self) -> Head<'_>;
 

@@ -4,6 +4,7 @@
 //! answers with one document, and what streams (a playground's answer, live events) takes the session itself.
 
 pub mod answer;
+pub mod chat;
 pub mod guard;
 pub mod pages;
 
@@ -22,7 +23,7 @@ use crate::{
         exchange::{BodyLimits, Exchange as _, Head},
     },
     server::{
-        admin::{answer::Answer, guard::Visit},
+        admin::{answer::Answer, chat::Played, guard::Visit},
         connection::Site,
         drain::Drain,
         session::Session,
@@ -94,8 +95,40 @@ impl Admin {
 
     /// The API's documents. Each part answers for its own paths, and says which methods they take.
     #[expect(clippy::unused_async, reason = "a part of the API may wait for files or a classifier")]
-    async fn api(&self, _request: &Request<'_>) -> Answer {
-        Answer::not_found()
+    async fn api(&self, request: &Request<'_>) -> Answer {
+        match request.path {
+            "/api/pins" if *request.method == Method::DELETE => self.forget(request),
+            "/api/pins" => Answer::method("DELETE"),
+            _ => Answer::not_found(),
+        }
+    }
+
+    /// Drops the playground's pin of a session.
+    fn forget(&self, request: &Request<'_>) -> Answer {
+        let named = request.parameter("router").zip(request.parameter("session"));
+        let Some((router, session)) = named else {
+            let message = "the query must name a router and a session";
+            return Answer::error(StatusCode::BAD_REQUEST, "invalid_request", message);
+        };
+        if self.engine.forget_played(&router, &session) {
+            return Answer::empty(StatusCode::NO_CONTENT);
+        }
+        let message = "the playground has no such session at this router";
+        Answer::error(StatusCode::NOT_FOUND, "no_session", message)
+    }
+
+    /// Serves the playground's request as the data plane would at `place`; the drain waits for it.
+    async fn play(&self, session: &mut Session, place: &'static str) -> Option<Answer> {
+        if *session.head().method != Method::POST {
+            return Some(Answer::method("POST"));
+        }
+        let _open = self.drain.enter();
+        if self.drain.is_draining() {
+            let message = "the proxy is shutting down";
+            return Some(Answer::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message));
+        }
+        self.engine.serve(&mut Played::new(session, place)).await;
+        None
     }
 
     /// Everything that is neither API nor stream.
@@ -125,7 +158,10 @@ impl Site for Admin {
         if let Some(refusal) = self.refuse(session) {
             return refusal.send(session).await;
         }
-        let answer = if guard::is_api(session.head().path) {
+        let path = session.head().path;
+        let answer = if let Some(place) = chat::place(path) {
+            Box::pin(self.play(session, place)).await
+        } else if guard::is_api(path) {
             self.whole(session).await
         } else {
             Some(self.page(session.head()))

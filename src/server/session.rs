@@ -131,6 +131,8 @@ impl Exchange for Session {
             head.append_header(name, value).map_err(|_| Gone)?;
         }
         match length {
+            // These have no body, so that there is nothing to say of it.
+            _ if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {}
             Some(length) => head.insert_header(CONTENT_LENGTH, length).map_err(|_| Gone)?,
             None if self.inner.req_header().version == Version::HTTP_11 => {
                 head.insert_header(TRANSFER_ENCODING, "chunked").map_err(|_| Gone)?;

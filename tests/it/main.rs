@@ -50,6 +50,8 @@ mod onnx;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod playground_api;
+#[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod rank;

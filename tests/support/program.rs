@@ -167,12 +167,25 @@ impl Program {
     /// Gets a path of the admin listener.
     #[track_caller]
     pub(crate) fn admin(&self, path: &str) -> Message {
+        self.ask("GET", path, &[], "").answer()
+    }
+
+    /// Asks the admin listener under its own name and with its key, where it has one; the connection to read from.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Client {
         let bearer = self.admin_key.as_ref().map(|key| format!("Bearer {key}"));
-        let headers: Vec<(&str, &str)> =
-            bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
-        let head =
-            request_head("GET", path, &headers, 0).replace("localhost", &self.admin.to_string());
-        self.admin_client().send(head).answer()
+        let key = bearer.iter().map(|bearer| ("Authorization", bearer.as_str()));
+        let headers: Vec<(&str, &str)> = headers.iter().copied().chain(key).collect();
+        let head = request_head(method, path, &headers, body.len());
+        let own = format!("Host: {}", self.admin);
+        let mut client = self.admin_client();
+        client.send(head.replacen("Host: localhost", &own, 1) + body);
+        client
     }
 
     /// Scrapes the metrics.

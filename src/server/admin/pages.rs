@@ -12,7 +12,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG,
-        IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        IF_NONE_MATCH, REFERRER_POLICY, VARY,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -125,7 +125,6 @@ impl Page {
 fn protected(answer: Answer) -> Answer {
     answer
         .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
         .with(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
         .with(OPENER_POLICY, SAME_ORIGIN)
         .with(RESOURCE_POLICY, SAME_ORIGIN)
