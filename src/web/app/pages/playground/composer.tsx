@@ -71,7 +71,7 @@ export function Composer() {
             aria-expanded={more.value}
             onClick={() => (more.value = !more.value)}
           >
-            {more.value ? 'Fewer settings' : 'System prompt, token limit'}
+            {more.value ? 'Fewer settings' : 'More settings'}
           </button>
           {turns.value.length > 0 && (
             <button type="button" class="button quiet small" onClick={clear}>

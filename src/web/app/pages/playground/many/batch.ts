@@ -2,7 +2,7 @@
 import { computed, type Signal, signal } from '@preact/signals';
 import { type Run, type RunState, running, start } from '../run';
 import { quantile } from '../scale';
-import { chosen, isRouter, maxTokens, SIDES, type SideName } from '../settings';
+import { chosen, maxTokens, SIDES, type SideName } from '../settings';
 import type { Prompt } from './prompts';
 
 export type Vote = SideName | 'tie' | null;
@@ -89,15 +89,22 @@ export type Totals = {
   models: [string, number][];
 };
 
+/** Prompts that both sides have answered: only over these can amounts and times be compared. */
+export const bothAnswered = (rows: Row[]): Row[] =>
+  rows.filter(row => SIDES.every(side => stateOf(row, side)?.phase === 'done'));
+
+/** How many answered and failed, of all; every other figure is of the prompts that both answered. */
 export function totals(rows: Row[], side: SideName): Totals {
   const states = rows.map(row => stateOf(row, side)).filter(state => state !== null);
-  const done = states.filter(state => state.phase === 'done');
+  const done = bothAnswered(rows)
+    .map(row => stateOf(row, side))
+    .filter(state => state !== null);
   const costs = done.map(state => state.record?.cost?.total).filter(cost => cost != null);
   const firsts = done.map(firstMs).filter(first => first !== null);
   const models = new Map<string, number>();
   for (const { model } of done) if (model) models.set(model, (models.get(model) ?? 0) + 1);
   return {
-    answered: done.length,
+    answered: states.filter(state => state.phase === 'done').length,
     failed: states.filter(state => state.phase === 'failed').length,
     cost: costs.length > 0 ? costs.reduce((sum, cost) => sum + cost, 0) : null,
     unpriced: done.length - costs.length,
@@ -113,6 +120,3 @@ export function totals(rows: Row[], side: SideName): Totals {
     models: [...models].sort((one, other) => other[1] - one[1]),
   };
 }
-
-export const comparesRouter = (targets: Record<SideName, string>): boolean =>
-  SIDES.some(side => isRouter(targets[side]));

@@ -6,7 +6,7 @@ import { Card, Empty, Tag } from '../../../ui/parts';
 import { running } from '../run';
 import { blind, isRouter, type SideName, shown } from '../settings';
 import { Side } from '../side';
-import { type Batch, firstMs, type Row, rowDone, stateOf, totals, type Vote } from './batch';
+import { type Batch, bothAnswered, firstMs, type Row, rowDone, stateOf, totals, type Vote } from './batch';
 import { asCsv, asJson, download } from './export';
 import { Scatter } from './scatter';
 
@@ -140,6 +140,7 @@ const Keys = () => (
 
 function TotalsTable({ batch }: { batch: Batch }) {
   const [a, b] = [totals(batch.rows, 'a'), totals(batch.rows, 'b')];
+  const both = bothAnswered(batch.rows).length;
   const share = (side: SideName, part: number, whole: number) =>
     isRouter(batch.targets[side]) && whole > 0 ? percent(part / whole) : '–';
   const models = (list: [string, number][]) =>
@@ -152,40 +153,47 @@ function TotalsTable({ batch }: { batch: Batch }) {
     ['first token, median', ms(a.firstMedian), ms(b.firstMedian), msChange(a.firstMedian, b.firstMedian)],
     ['first token, 95 %', ms(a.first95), ms(b.first95), msChange(a.first95, b.first95)],
     ['total, median', ms(a.totalMedian), ms(b.totalMedian), msChange(a.totalMedian, b.totalMedian)],
-    ['matched a task', share('a', a.matched, a.answered), share('b', b.matched, b.answered), ''],
-    ['votes', `${a.votes}`, `${b.votes}`, ''],
+    ['matched a task', share('a', a.matched, both), share('b', b.matched, both), ''],
     ['answered by', models(a.models), models(b.models), ''],
+    ['votes', `${a.votes}`, `${b.votes}`, ''],
   ];
   const unpriced = a.unpriced + b.unpriced;
   return (
     <>
-      <table class="table">
-        <caption class="unseen">Totals of both sides</caption>
-        <thead>
-          <tr>
-            <td />
-            <th scope="col">
-              <span class="badge a">A</span> {shown(batch.targets.a)}
-            </th>
-            <th scope="col">
-              <span class="badge b">B</span> {shown(batch.targets.b)}
-            </th>
-            <th scope="col">A against B</th>
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map(([name, left, right, difference]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{left}</td>
-              <td>{right}</td>
-              <td>
-                <b>{difference}</b>
-              </td>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus */}
+      <section class="table-box" tabIndex={0} aria-label="Totals of both sides">
+        <table class="table">
+          <caption class="unseen">Totals of both sides</caption>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col">
+                <span class="badge a">A</span> {shown(batch.targets.a)}
+              </th>
+              <th scope="col">
+                <span class="badge b">B</span> {shown(batch.targets.b)}
+              </th>
+              <th scope="col">A against B</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {lines.map(([name, left, right, difference]) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td>{left}</td>
+                <td>{right}</td>
+                <td>
+                  <b>{difference}</b>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <p class="small faint">
+        From cost to matches, and who answered: over the {both} {both === 1 ? 'prompt' : 'prompts'} that both
+        answered.
+      </p>
       {unpriced > 0 && (
         <p class="small muted">{unpriced} answers have no known price and are not in the cost.</p>
       )}

@@ -1,4 +1,7 @@
 /** Cost against time to the first token: a dot for each answer, a line between the two of the prompt that is looked at. */
+import { useSignal } from '@preact/signals';
+import type { RefObject } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { money, ms } from '../../../ui/format';
 import { axis } from '../scale';
 import { SIDES, type SideName } from '../settings';
@@ -6,7 +9,7 @@ import { type Batch, firstMs, type Row, stateOf } from './batch';
 
 type Dot = { row: Row; side: SideName; first: number; cost: number };
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [640, 360, 70, 42, 10, 26];
+const [HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [360, 70, 42, 10, 26];
 
 export function Scatter({
   batch,
@@ -27,6 +30,8 @@ export function Scatter({
       return state?.phase === 'done' && first != null && cost != null ? [{ row, side, first, cost }] : [];
     }),
   );
+  const box = useRef<HTMLElement>(null);
+  const width = useWidth(box, 640);
   const across = axis(
     dots.map(dot => dot.first),
     1000,
@@ -35,33 +40,33 @@ export function Scatter({
     dots.map(dot => dot.cost),
     0.01,
   );
-  const x = (value: number) => LEFT + across.at(value) * (WIDTH - LEFT - RIGHT);
+  const x = (value: number) => LEFT + across.at(value) * (width - LEFT - RIGHT);
   const y = (value: number) => HEIGHT - BOTTOM - up.at(value) * (HEIGHT - BOTTOM - TOP);
   const pair = dots.filter(dot => dot.row.number === chosen && !hideSides(dot.row));
   return (
-    <figure class="scatter">
+    <figure class="scatter" ref={box}>
       <svg
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        viewBox={`0 0 ${width} ${HEIGHT}`}
         role="img"
         aria-label={`Cost against time to the first token, ${dots.length} answers; the figures are in the tables`}
       >
-        {across.marks.map(mark => (
+        {across.marks.map((mark, place) => (
           <g key={mark}>
             <line class="grid" x1={x(mark)} x2={x(mark)} y1={TOP} y2={HEIGHT - BOTTOM} />
             <text x={x(mark)} y={HEIGHT - BOTTOM + 15} text-anchor="middle">
-              {mark === 0 ? '0' : ms(mark)}
+              {width < 420 && place % 2 === 1 ? '' : mark === 0 ? '0' : ms(mark)}
             </text>
           </g>
         ))}
         {up.marks.map(mark => (
           <g key={mark}>
-            <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={y(mark)} y2={y(mark)} />
+            <line class="grid" x1={LEFT} x2={width - RIGHT} y1={y(mark)} y2={y(mark)} />
             <text x={LEFT - 6} y={y(mark) + 4} text-anchor="end">
               {money(mark)}
             </text>
           </g>
         ))}
-        <text class="title" x={(LEFT + WIDTH - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">
+        <text class="title" x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">
           time to first token{across.log ? ' (log)' : ''}
         </text>
         <text
@@ -102,6 +107,20 @@ export function Scatter({
       </figcaption>
     </figure>
   );
+}
+
+/** The element's width now: a drawing in its own pixels keeps its texts readable however narrow it gets. */
+function useWidth(of: RefObject<HTMLElement | null>, first: number): number {
+  const width = useSignal(first);
+  useEffect(() => {
+    if (!of.current) return;
+    const watch = new ResizeObserver(([entry]) => {
+      if (entry) width.value = Math.max(240, Math.round(entry.contentRect.width));
+    });
+    watch.observe(of.current);
+    return () => watch.disconnect();
+  }, []);
+  return width.value;
 }
 
 /** A round, B square, so that the side can be told without color. */
