@@ -16,9 +16,9 @@
 //!                            classifier      rank     dialect         affinity
 //! ```
 //!
-//! The engine serves the whole request by itself. Pingora gives the listeners, TLS, the HTTP/1 and HTTP/2 servers and
-//! the graceful upgrade; its own upstream phases are not used, because they cannot replay a body over 64 KiB, fail
-//! over by status or retry a POST. The upstream client is hyper.
+//! The engine serves the whole request by itself. Pingora gives the listeners, TLS and the HTTP/1 and HTTP/2 servers; its
+//! own upstream phases are not used, because they cannot replay a body over 64 KiB, fail over by status or retry a POST.
+//! The upstream client is hyper.
 //!
 //! # Code map
 //!

@@ -1,9 +1,9 @@
 //! The process: two listeners, signals, reload, and the way out.
 //!
-//! Pingora's server runs on a thread of its own with a runtime for each listener. The main thread keeps a small
-//! runtime for what is beside the requests, and decides when the process ends: it gives Pingora the order to close
-//! its listeners, waits for the open requests, and returns. Pingora would still wait a fixed time then; the return
-//! from `main` ends that.
+//! Each listener has a runtime of its own, on a thread that does nothing else. The main thread keeps a small runtime
+//! for what is beside the requests, and decides when the process ends: it closes the listeners, waits for the open
+//! requests, and returns. Pingora's `Server` would do the same with fixed waits in it, and would end even where its
+//! listeners reached nobody; so its services are run here without it.
 
 pub mod admin;
 pub mod body;
@@ -20,16 +20,21 @@ pub mod site;
 pub mod tasks;
 pub mod upkeep;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use pingora::{
-    server::{
-        ExecutionPhase, RunArgs, Server, ShutdownSignal,
-        configuration::{Opt, ServerConf},
-    },
-    services::listening::Service,
+    server::ListenFds,
+    services::{Service as _, listening::Service},
 };
-use tokio::sync::{broadcast, oneshot};
+use tokio::{
+    runtime,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     catalog::settings::Tls,
@@ -38,16 +43,14 @@ use crate::{
     server::{
         admin::Admin,
         connection::{Connections, Site},
-        drain::{Drain, StopOrder},
+        drain::Drain,
+        handover::{HandoverFault, Listeners, Predecessor},
         listen::{Claim, ListenFault},
         signals::{Order, Signals},
         site::DataPlane,
         tasks::Tasks,
     },
 };
-
-/// Longer than any drain: the main thread's return ends the process, not Pingora's own wait.
-const GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// What is served, and where.
 pub struct Setup {
@@ -82,6 +85,14 @@ pub enum ServeFault {
     /// A listener cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenFault),
+    /// The listeners of the old process cannot be taken over.
+    #[error("{}: {fault}", .socket.display())]
+    TakeOver {
+        /// Where it was waited for them.
+        socket: PathBuf,
+        /// Why not.
+        fault: HandoverFault,
+    },
     /// The system refuses something that every process needs.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -97,25 +108,37 @@ pub async fn run(
 ) -> Result<(), ServeFault> {
     let mut signals = Signals::listen()?;
     let drain = Drain::new();
-    let data = Claim::new(setup.listen, setup.upgrade)?;
-    let admin = Claim::new(setup.admin, setup.upgrade)?;
+    let socket = handover::socket(setup.upgrade_socket.as_deref());
+    let (inherited, predecessor) = tokio::select! {
+        () = stopped_again(&mut signals) => return Ok(()),
+        taken = taken_over(setup.upgrade, &socket) => taken?,
+    };
+    let (data, admin) = match inherited {
+        Some(Listeners { data, admin }) => (Some(data), Some(admin)),
+        None => (None, None),
+    };
+    let data = Claim::new(setup.listen, data)?;
+    let admin = Claim::new(setup.admin, admin)?;
     let addresses = Addresses { data: data.address, admin: admin.address };
+    let listeners = Listeners { data: data.share()?, admin: admin.share()? };
 
     let site = DataPlane::new(Arc::clone(&setup.engine));
-    let server = serving((site, &drain), &data, &setup, None)?;
-    let phases = server.watch_execution_phase();
-    let (stop_data, data_ended) = start(server)?;
-    // The admin listener has a server of its own: it says that the process drains until the very end.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let connections = Connections::new(site, Arc::clone(&drain));
+    let plane = service("data plane", connections, &data, setup.tls.as_ref())?;
+    let (stop_data, data_ended) = start(plane, data.into_table(), cores)?;
+    // The admin listener stays until the very end: it says that the process drains.
     let site = Admin::new(Arc::clone(&setup.engine), Arc::clone(&drain), admin.address.ip());
-    let server = serving((site, &drain), &admin, &setup, Some("admin"))?;
-    let (stop_admin, admin_ended) = start(server)?;
-    data.wait().await?;
-    admin.wait().await?;
+    let connections = Connections::new(site, Arc::clone(&drain));
+    let plane = service("admin", connections, &admin, None)?;
+    let (stop_admin, admin_ended) = start(plane, admin.into_table(), 1)?;
 
     let mut tasks = Tasks::default();
     ready(addresses, &mut tasks);
-    let socket = handover::socket(setup.upgrade_socket.as_deref());
-    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, phases, socket };
+    if let Some(predecessor) = predecessor {
+        predecessor.dismiss().await;
+    }
+    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, listeners, socket };
     tokio::select! {
         _ = data_ended => Err(ServeFault::Ended),
         _ = admin_ended => Err(ServeFault::Ended),
@@ -123,43 +146,52 @@ pub async fn run(
     }
 }
 
-/// Pingora's server for one listener; `admin` names the one that is not the data plane.
-fn serving<S: Site>(
-    (site, drain): (S, &Arc<Drain>),
-    claim: &Claim,
-    setup: &Setup,
-    admin: Option<&str>,
-) -> Result<Server, ListenFault> {
-    let socket = handover::socket(setup.upgrade_socket.as_deref());
-    let socket = socket.to_string_lossy();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let conf = ServerConf {
-        threads: if admin.is_some() { 1 } else { cores },
-        work_stealing: true,
-        grace_period_seconds: Some(GRACE.as_secs()),
-        graceful_shutdown_timeout_seconds: Some(0),
-        upgrade_sock: admin.map_or_else(|| socket.to_string(), |name| format!("{socket}.{name}")),
-        ..ServerConf::default()
-    };
-    let options = Opt { upgrade: setup.upgrade, ..Opt::default() };
-    let mut server = Server::new_with_opt_and_conf(options, conf);
-    server.bootstrap();
-    let connections = Connections::new(site, Arc::clone(drain));
-    let mut service = Service::new(admin.unwrap_or("data plane").to_owned(), connections);
-    service.add_listener(claim.listener(setup.tls.as_ref().filter(|_| admin.is_none()))?);
-    server.add_service(service);
-    Ok(server)
+/// What an old process hands over, where there is one to be replaced.
+async fn taken_over(
+    upgrade: bool,
+    socket: &Path,
+) -> Result<(Option<Listeners>, Option<Predecessor>), ServeFault> {
+    if !upgrade {
+        return Ok((None, None));
+    }
+    let (listeners, predecessor) = handover::take_over(socket)
+        .await
+        .map_err(|fault| ServeFault::TakeOver { socket: socket.to_owned(), fault })?;
+    Ok((Some(listeners), Some(predecessor)))
 }
 
-/// Runs a server on a thread of its own. Returns how to stop it, and what ends when it does.
-fn start(
-    server: Server,
-) -> std::io::Result<(oneshot::Sender<ShutdownSignal>, oneshot::Receiver<()>)> {
-    let (stop, order) = StopOrder::new();
+/// What serves the connections of one listener.
+fn service<S: Site>(
+    name: &str,
+    connections: Connections<S>,
+    claim: &Claim,
+    tls: Option<&Tls>,
+) -> Result<Service<Connections<S>>, ListenFault> {
+    let mut service = Service::new(name.to_owned(), connections);
+    service.add_listener(claim.listener(tls)?);
+    Ok(service)
+}
+
+/// Runs a service on a thread of its own. Returns how to close its listener, and what ends should the service fail.
+/// What has been accepted goes on until the process ends.
+fn start<S: Site>(
+    mut service: Service<Connections<S>>,
+    table: ListenFds,
+    threads: usize,
+) -> std::io::Result<(watch::Sender<bool>, oneshot::Receiver<()>)> {
+    let (stop, stopping) = watch::channel(false);
     let (alive, ended) = oneshot::channel();
-    thread::Builder::new().name("pingora".to_owned()).spawn(move || {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(service.name().to_owned())
+        .enable_all()
+        .build()?;
+    thread::Builder::new().name(service.name().to_owned()).spawn(move || {
         let _alive: oneshot::Sender<()> = alive;
-        server.run(RunArgs { shutdown_signal: Box::new(order) });
+        runtime.block_on(async {
+            service.start_service(Some(table), stopping, 1).await;
+            std::future::pending::<()>().await;
+        });
     })?;
     Ok((stop, ended))
 }
@@ -168,9 +200,10 @@ fn start(
 struct Exit {
     engine: Arc<Engine>,
     drain: Arc<Drain>,
-    stop_data: oneshot::Sender<ShutdownSignal>,
-    stop_admin: oneshot::Sender<ShutdownSignal>,
-    phases: broadcast::Receiver<ExecutionPhase>,
+    stop_data: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
+    /// What a successor is given; a listener is closed only when this is too.
+    listeners: Listeners,
     /// Where a successor waits for the listeners.
     socket: PathBuf,
 }
@@ -193,32 +226,30 @@ impl Exit {
                 Order::Stop => return Order::Stop,
                 Order::HandOver => tokio::select! {
                     () = stopped_again(signals) => return Order::Stop,
-                    found = handover::has_successor(&self.socket) => {
-                        if found {
-                            return Order::HandOver;
-                        }
+                    handed = handover::hand_over(&self.socket, &self.listeners) => match handed {
+                        Ok(()) => return Order::HandOver,
+                        Err(fault) => self.not_handed_over(&fault),
                     }
                 },
             }
         }
     }
 
-    async fn leave(mut self, order: Order) {
+    fn not_handed_over(&self, fault: &HandoverFault) {
+        tracing::error!(
+            socket = %self.socket.display(),
+            "{fault}; this process goes on serving"
+        );
+    }
+
+    async fn leave(self, order: Order) {
         let limit = self.engine.drain_limit();
         tracing::info!(open = self.drain.open(), limit_s = limit.as_secs(), "draining");
+        self.drain.begin();
+        drop(self.listeners);
+        self.stop_data.send_replace(true);
         if order == Order::HandOver {
-            let _ = self.stop_data.send(ShutdownSignal::GracefulUpgrade);
-            let _ = self.stop_admin.send(ShutdownSignal::GracefulUpgrade);
-            // The old listeners stay open until the new process has taken them.
-            while let Ok(phase) = self.phases.recv().await {
-                if matches!(phase, ExecutionPhase::ShutdownStarted) {
-                    break;
-                }
-            }
-            self.drain.begin();
-        } else {
-            self.drain.begin();
-            let _ = self.stop_data.send(ShutdownSignal::GracefulTerminate);
+            self.stop_admin.send_replace(true);
         }
         self.drain.wait(limit).await;
         tracing::info!("stopped");

@@ -44,7 +44,7 @@ use crate::{
     server::{
         body::Memory,
         caller::Caller,
-        drain::Drain,
+        drain::{Arrival, Drain},
         framing::{self, Refused},
         session::{self, Session},
     },
@@ -101,7 +101,7 @@ impl<S: Site> Connections<S> {
         Self { requests: Arc::new(requests), open: AtomicUsize::new(0) }
     }
 
-    async fn serve_http1(&self, mut stream: Stream) {
+    async fn serve_http1(&self, mut stream: Stream, mut arrival: Option<Arrival>) {
         let mut prefix: Option<BytesMut> = None;
         loop {
             let mut session = ServerSession::new_http1(stream);
@@ -110,7 +110,7 @@ impl<S: Site> Connections<S> {
             if let Some(bytes) = prefix.take() {
                 session.set_pipelined_prefix(bytes);
             }
-            let Some(finished) = self.requests.serve(session).await else { return };
+            let Some(finished) = self.requests.serve(session, arrival.take()).await else { return };
             let Ok(Some(reusable)) = finished.finish().await else { return };
             (stream, prefix) = reusable.into_parts();
             if prefix.is_none() && !first_bytes(&mut stream, &mut [0]).await {
@@ -128,18 +128,20 @@ impl<S: Site> ServerApp for Connections<S> {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
-        if self.requests.closes() {
-            return None;
-        }
+        let counts = !self.requests.site.outlives_drain();
+        let arrival = counts.then(|| self.requests.drain.arrive());
         let agreed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let mut stream = Caller::around(stream);
         if !agreed && !first_bytes(&mut stream, &mut [0]).await {
             return None;
         }
         match timeout(HEAD, begins_http2(&mut stream, agreed)).await {
-            Ok(true) => self.requests.process_new(stream, shutdown).await,
+            Ok(true) => {
+                drop(arrival);
+                self.requests.process_new(stream, shutdown).await
+            }
             Ok(false) => {
-                Box::pin(self.serve_http1(stream)).await;
+                Box::pin(self.serve_http1(stream, arrival)).await;
                 None
             }
             Err(_) => None,
@@ -154,7 +156,7 @@ impl<S: Site> HttpServerApp for Requests<S> {
         session: ServerSession,
         _shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if let Some(finished) = self.serve(session).await {
+        if let Some(finished) = self.serve(session, None).await {
             let _ = finished.finish().await;
         }
         None
@@ -179,8 +181,13 @@ impl<S: Site> Requests<S> {
         self.drain.is_draining() && !self.site.outlives_drain()
     }
 
-    /// Serves one request; the session is given back where its answer is complete.
-    async fn serve(&self, mut session: ServerSession) -> Option<ServerSession> {
+    /// Serves one request; the session is given back where its answer is complete. The first of a connection ends its
+    /// `arrival`.
+    async fn serve(
+        &self,
+        mut session: ServerSession,
+        arrival: Option<Arrival>,
+    ) -> Option<ServerSession> {
         match timeout(HEAD, session.read_request()).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return None,
@@ -196,6 +203,7 @@ impl<S: Site> Requests<S> {
         }
         identify(&mut session);
         let _open = (!self.site.outlives_drain()).then(|| self.drain.enter());
+        drop(arrival);
         let limit = self.site.memory_limit();
         let mut session = Session::new(session, &self.memory, limit, self.drain.cut());
         if self.closes() {
@@ -367,7 +375,7 @@ mod tests {
         let (mut caller, ours) = duplex(64 * 1024);
         let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n{field}\r\n");
         caller.write_all(head.as_bytes()).await.unwrap();
-        connections.serve_http1(Caller::around(Box::new(ours))).await;
+        connections.serve_http1(Caller::around(Box::new(ours)), Some(drain.arrive())).await;
         let mut answer = String::new();
         caller.read_to_string(&mut answer).await.unwrap();
         (answer, connections, drain)

@@ -1,8 +1,9 @@
-//! Ending without losing anything: which requests are open, whether the process is on its way out, and the signals.
+//! Ending without losing anything: which requests are open, and whether the process is on its way out.
 //!
 //! Pingora's own graceful end waits a fixed time and then cuts (measured: `reliability`, P10 to P12). So the open
 //! requests are counted here. On SIGTERM or SIGINT the listeners close at once, the process ends as soon as the count
-//! is zero, and what is still open when `drain` has passed is told so in its own dialect and then cut.
+//! is zero, and what is still open when `drain` has passed is told so in its own dialect and then cut. A connection that
+//! was accepted just before is given a moment to say what it came for.
 
 use std::{
     sync::{
@@ -12,20 +13,21 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
-use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, watch},
     time::timeout,
 };
 
 /// How long requests that were told to end may take to say so to their callers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long a connection that was accepted before the end may take to send its first request.
+const FIRST_WORDS: Duration = Duration::from_millis(100);
+
 /// The open requests of the process and where it stands on its way out.
 pub struct Drain {
     open: AtomicUsize,
+    arriving: AtomicUsize,
     emptied: Notify,
     draining: AtomicBool,
     cut: watch::Sender<bool>,
@@ -36,10 +38,17 @@ impl Drain {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(0),
+            arriving: AtomicUsize::new(0),
             emptied: Notify::new(),
             draining: AtomicBool::new(false),
             cut: watch::Sender::new(false),
         })
+    }
+
+    /// Counts a connection as new until the guard is dropped, at its first request or at its end.
+    pub fn arrive(self: &Arc<Self>) -> Arrival {
+        self.arriving.fetch_add(1, Ordering::SeqCst);
+        Arrival(Arc::clone(self))
     }
 
     /// Counts a request as open until the guard is dropped.
@@ -70,6 +79,8 @@ impl Drain {
 
     /// Waits until no request is open, at most `limit`; then tells the rest to end and gives them a moment for it.
     pub async fn wait(&self, limit: Duration) {
+        let arrived = self.until(|| self.arriving.load(Ordering::SeqCst) == 0);
+        let _ = timeout(FIRST_WORDS.min(limit), arrived).await;
         if timeout(limit, self.empty()).await.is_err() {
             self.cut.send_replace(true);
             let _ = timeout(LAST_WORDS, self.empty()).await;
@@ -77,12 +88,27 @@ impl Drain {
     }
 
     async fn empty(&self) {
+        self.until(|| self.open() == 0).await;
+    }
+
+    async fn until(&self, reached: impl Fn() -> bool) {
         loop {
             let emptied = self.emptied.notified();
-            if self.open() == 0 {
+            if reached() {
                 return;
             }
             emptied.await;
+        }
+    }
+}
+
+/// One connection that has not sent a request.
+pub struct Arrival(Arc<Drain>);
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if self.0.arriving.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.emptied.notify_waiters();
         }
     }
 }
@@ -94,28 +120,6 @@ impl Drop for OpenRequest {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.emptied.notify_waiters();
-        }
-    }
-}
-
-/// Tells Pingora's server when and how to stop, as the signal loop decides.
-pub struct StopOrder(Mutex<Option<oneshot::Receiver<ShutdownSignal>>>);
-
-impl StopOrder {
-    /// A way to give the order, and what waits for it.
-    pub fn new() -> (oneshot::Sender<ShutdownSignal>, Self) {
-        let (sender, receiver) = oneshot::channel();
-        (sender, Self(Mutex::new(Some(receiver))))
-    }
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for StopOrder {
-    async fn recv(&self) -> ShutdownSignal {
-        let receiver = self.0.lock().take();
-        match receiver {
-            Some(receiver) => receiver.await.unwrap_or(ShutdownSignal::FastShutdown),
-            None => std::future::pending().await,
         }
     }
 }
@@ -136,6 +140,22 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(second);
         waiting.await;
+        assert!(!*drain.cut().borrow());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_accepted_may_say_what_it_came_for() {
+        let drain = Drain::new();
+        let arrival = drain.arrive();
+        let mut waiting = Box::pin(drain.wait(Duration::from_mins(1)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let request = drain.enter();
+        drop(arrival);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(request);
+        waiting.await;
+        let _silent = drain.arrive();
+        drain.wait(Duration::from_mins(1)).await;
         assert!(!*drain.cut().borrow());
     }
 

@@ -1,18 +1,18 @@
 //! Addresses and listeners: claimed before anything starts, so that a port that is taken is one clear line.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
+    os::fd::IntoRawFd as _,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use pingora::{
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
     protocols::{TcpKeepalive, l4::stream::L4BufferSettings},
-};
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::{sleep, timeout},
+    server::{Fds, ListenFds},
 };
 
 use crate::{catalog::settings::Tls, config};
@@ -25,12 +25,12 @@ const WRITE_BUFFER: usize = 4 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenFault {
     /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The certificate or its key cannot be used.
     #[error("cannot use the certificate of {address}: {reason}")]
@@ -40,47 +40,44 @@ pub enum ListenFault {
         /// What is wrong with it.
         reason: String,
     },
-    /// The listener did not come up.
-    #[error("the listener on {0} did not come up")]
-    Silent(SocketAddr),
 }
 
-/// An address that is ours to listen on.
+/// A listener of ours. What comes to it waits until it is served.
 pub struct Claim {
     /// The address, its port chosen where 0 was asked for.
     pub address: SocketAddr,
-    /// Holds a chosen port until the listener has it.
-    placeholder: Option<TcpSocket>,
+    listener: TcpListener,
 }
 
 impl Claim {
-    /// Claims `asked`. A port of 0 becomes a free one. A listener that is inherited is not looked at: its address is
-    /// in use, and rightly.
-    pub fn new(asked: SocketAddr, inherited: bool) -> Result<Self, ListenFault> {
+    /// Listens on `asked`, with the `inherited` listener where it is there already. A port of 0 becomes a free one.
+    pub fn new(asked: SocketAddr, inherited: Option<TcpListener>) -> Result<Self, ListenFault> {
         let fault = |source| ListenFault::Bind { address: asked, source };
-        if inherited {
-            return Ok(Self { address: asked, placeholder: None });
-        }
-        if asked.port() != 0 {
-            TcpListener::bind(asked).map_err(fault)?;
-            return Ok(Self { address: asked, placeholder: None });
-        }
-        // Bound but not listening: nobody else can be given the port, and the listener may share it.
-        let socket = match asked {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }
-        .map_err(fault)?;
-        socket.set_reuseport(true).map_err(fault)?;
-        socket.bind(asked).map_err(fault)?;
-        let address = socket.local_addr().map_err(fault)?;
-        Ok(Self { address, placeholder: Some(socket) })
+        let listener = match inherited.filter(|listener| is_at(listener, asked)) {
+            Some(listener) => listener,
+            None => TcpListener::bind(asked).map_err(fault)?,
+        };
+        // As Pingora's runtime wants it.
+        listener.set_nonblocking(true).map_err(fault)?;
+        let address = listener.local_addr().map_err(fault)?;
+        Ok(Self { address, listener })
+    }
+
+    /// The listener itself, to be handed on. It stays open until this one is closed too.
+    pub fn share(&self) -> io::Result<TcpListener> {
+        self.listener.try_clone()
+    }
+
+    /// The listener as Pingora takes it: by its address.
+    pub fn into_table(self) -> ListenFds {
+        let mut table = Fds::new();
+        table.add(self.address.to_string(), self.listener.into_raw_fd());
+        Arc::new(table.into())
     }
 
     /// The listener of this claim, for Pingora.
     pub fn listener(&self, tls: Option<&Tls>) -> Result<ListenerConfig, ListenFault> {
         let mut options = TcpSocketOptions::default();
-        options.so_reuseport = self.placeholder.is_some().then_some(true);
         // A caller that vanished without a word is noticed within two minutes.
         options.tcp_keepalive = Some(TcpKeepalive {
             idle: Duration::from_mins(1),
@@ -113,32 +110,13 @@ impl Claim {
         settings.enable_h2();
         Ok(settings)
     }
-
-    /// Waits until the listener accepts, then gives the claim up.
-    pub async fn wait(self) -> Result<SocketAddr, ListenFault> {
-        let accepted = async {
-            while TcpStream::connect(reachable(self.address)).await.is_err() {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        match timeout(Duration::from_secs(10), accepted).await {
-            Ok(()) => Ok(self.address),
-            Err(_) => Err(ListenFault::Silent(self.address)),
-        }
-    }
 }
 
-/// Where a listener on `address` can be reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), v4.port())
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), v6.port())
-        }
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address,
-    }
+/// Whether `listener` is what `asked` would open.
+fn is_at(listener: &TcpListener, asked: SocketAddr) -> bool {
+    listener.local_addr().is_ok_and(|address| {
+        address.ip() == asked.ip() && (asked.port() == 0 || address.port() == asked.port())
+    })
 }
 
 #[cfg(test)]
@@ -149,14 +127,31 @@ mod tests {
     fn a_taken_port_is_refused_by_name() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let fault = Claim::new(address, false).err().unwrap();
+        let fault = Claim::new(address, None).err().unwrap();
         assert!(fault.to_string().contains(&address.to_string()), "{fault}");
-        assert!(Claim::new(address, true).is_ok());
+    }
+
+    #[test]
+    fn an_inherited_listener_is_used_where_it_is_wanted() {
+        let inherited = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            (listener, address)
+        };
+        let (listener, address) = inherited();
+        assert_eq!(Claim::new(address, Some(listener)).unwrap().address, address);
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (listener, address) = inherited();
+        assert_eq!(Claim::new(any, Some(listener)).unwrap().address, address);
+        let (listener, address) = inherited();
+        let elsewhere: SocketAddr = "127.0.0.2:0".parse().unwrap();
+        assert_ne!(Claim::new(elsewhere, Some(listener)).unwrap().address, address);
+        assert!(std::net::TcpStream::connect(address).is_err(), "it is not kept open");
     }
 
     #[test]
     fn a_chosen_port_is_held() {
-        let claim = Claim::new("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let claim = Claim::new("127.0.0.1:0".parse().unwrap(), None).unwrap();
         assert_ne!(claim.address.port(), 0);
         assert!(TcpListener::bind(claim.address).is_err());
     }

@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 
 use crate::support::{
-    Gate, Watched,
-    client::{Client, request_head},
-    program::{Program, binary, chat, run},
+    Gate,
+    client::request_head,
+    program::{Program, chat, run},
     reply,
     setup::Setup,
     sse, until,
@@ -159,58 +159,6 @@ fn l12_more_connections_than_allowed() {
 }
 
 #[test]
-fn l05_an_upgrade_refuses_nobody() {
-    let upstream = Upstream::always(reply::chat("fine"));
-    let free = Upstream::refusing();
-    let socket = std::env::temp_dir().join(format!("pointsman-it-{}.sock", std::process::id()));
-    let setup = Setup::one("openai-chat", upstream.address())
-        .replace("listen: 127.0.0.1:0", &format!("listen: {free}"))
-        .with(&format!("upgrade_socket: {}", socket.display()));
-    let mut old = Program::start(&setup);
-    let (stop, failed) = (Gate::new(), Watched::new(Vec::<String>::new()));
-    let (until_stopped, seen) = (stop.clone(), std::sync::Arc::clone(&failed));
-    let asked = Watched::new(0);
-    let counted = std::sync::Arc::clone(&asked);
-    let load = std::thread::spawn(move || {
-        while !until_stopped.is_open() {
-            let Ok(stream) = std::net::TcpStream::connect(free) else {
-                seen.change(|seen| seen.push("refused".to_owned()));
-                continue;
-            };
-            drop(stream);
-            let mut client = Client::connect(free, &Watched::new(Vec::new()));
-            let answer = client.post(CHAT, &[], &chat("alpha", "x", false)).answer();
-            if answer.status() != 200 {
-                seen.change(|seen| seen.push(answer.line));
-            }
-            counted.change(|count| *count += 1);
-        }
-    });
-    asked.wait(|count| (*count > 5).then_some(())).unwrap();
-    let folder = setup.write();
-    let program = binary();
-    let main = folder.main();
-    let mut new = std::process::Command::new(program)
-        .args(["serve", "--upgrade", "-c", main.to_str().unwrap()])
-        .envs(setup.variables().iter().cloned())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    // The new process waits for the listeners; the old one hands them over when it is told to.
-    until("the upgrade socket", || socket.exists().then_some(()));
-    old.signal("QUIT");
-    assert!(old.ended().success());
-    let since = asked.look(|count| *count);
-    let served = asked.wait(|count| (*count > since + 20).then_some(()));
-    stop.open();
-    load.join().unwrap();
-    let _gone = new.kill();
-    let _reaped = new.wait();
-    assert!(served.is_some(), "the new process does not serve");
-    assert_eq!(failed.look(Vec::clone), Vec::<String>::new());
-}
-
-#[test]
 fn l07_without_descriptors_it_recovers() {
     let upstream = Upstream::always(reply::chat("fine"));
     let setup = Setup::one("openai-chat", upstream.address()).descriptors(80);
@@ -260,21 +208,5 @@ fn l02_an_upload_that_outlasts_the_drain_is_told_so() {
     let answer = client.answer();
     assert_eq!(answer.status(), 503, "{}", answer.text());
     assert!(answer.whole);
-    assert!(program.ended().success());
-}
-
-#[test]
-fn l05_an_order_to_hand_over_to_nobody_is_not_followed() {
-    let upstream = Upstream::always(reply::chat("fine"));
-    let socket = std::env::temp_dir().join(format!("pointsman-none-{}.sock", std::process::id()));
-    let setup = Setup::one("openai-chat", upstream.address())
-        .with(&format!("upgrade_socket: {}", socket.display()));
-    let mut program = Program::start(&setup);
-    program.signal("QUIT");
-    let line = program.logged("nobody waits for the listeners");
-    assert!(line.contains(&socket.display().to_string()), "{line}");
-    assert_eq!(program.chat("alpha").status(), 200);
-    assert!(program.runs());
-    program.signal("TERM");
     assert!(program.ended().success());
 }

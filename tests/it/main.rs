@@ -66,3 +66,5 @@ mod stream;
 #[cfg(test)]
 #[path = "../support/support.rs"]
 mod support;
+#[cfg(test)]
+mod upgrade;

@@ -120,6 +120,36 @@ fn k07_valid_files_are_taken_under_load() {
 }
 
 #[test]
+fn k06_k07_a_hundred_reloads_lose_nothing() {
+    let (_upstream, setup) = pair();
+    let program = Program::start(&setup);
+    let load = Load::on(&program);
+    let (mut last, mut rejected) = (generation(&program), 0.0);
+    let mut settled = 0;
+    for number in 0..100 {
+        if number % 2 == 0 {
+            // Every model but the first two is another one each time, so that what is not let go of would add up.
+            let name = format!("extra-{number}-{}", "x".repeat(40));
+            program.folder().write("pointsman.yaml", setup.clone().model(&name, "one", "").text());
+            last = until("a new generation", || {
+                Some(generation(&program)).filter(|generation| *generation > last)
+            });
+        } else {
+            program.folder().write("pointsman.yaml", setup.text() + "\nmodles: {}\n");
+            until("a failed reload", || (failures(&program) > rejected).then_some(()));
+            rejected = failures(&program);
+            assert_eq!(generation(&program), last, "an invalid file was taken");
+        }
+        if number == 20 {
+            settled = program.resident();
+        }
+    }
+    load.ends_without_failure();
+    let grown = program.resident().saturating_sub(settled);
+    assert!(grown < 16 << 20, "{} KiB more after 80 more reloads", grown / 1024);
+}
+
+#[test]
 fn k07_a_request_keeps_the_catalog_that_it_began_with() {
     let gate = Gate::new();
     let closed = gate.clone();
