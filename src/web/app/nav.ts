@@ -4,15 +4,27 @@ import { signal } from '@preact/signals';
 export const path = signal(location.pathname);
 export const fragment = signal(new URLSearchParams(location.hash.slice(1)));
 
+/** Set by a page that would lose something: asked before a link leads elsewhere; false stays. */
+export const leaving: { guard: (() => boolean) | null } = { guard: null };
+
 const read = () => {
   path.value = location.pathname;
   fragment.value = new URLSearchParams(location.hash.slice(1));
 };
-addEventListener('popstate', read);
+/** The way back is a step that has been taken already: to stay is to step forward again. */
+const back = () => {
+  const elsewhere = location.pathname !== path.value;
+  if (elsewhere && leaving.guard && !leaving.guard()) {
+    const settings = fragment.value.toString();
+    history.pushState(null, '', settings ? `${path.value}#${settings}` : path.value);
+  } else read();
+};
+addEventListener('popstate', back);
 addEventListener('hashchange', read);
 
 export function navigate(to: string): void {
   if (to === location.pathname + location.hash) return;
+  if (leaving.guard && !leaving.guard()) return;
   history.pushState(null, '', to);
   read();
   scrollTo(0, 0);
