@@ -64,6 +64,7 @@ function Whole({ record: listed }: { record: RequestRecord }) {
       <Course record={record} />
       <Facts record={record} />
       <Split record={record} />
+      <h3>Decision</h3>
       {decision ? <DecisionCard decision={decision} /> : <p class="nothing">{without(record, error)}</p>}
       {decision && <Document title="Decision document" value={decision} />}
       <Document title="Record" value={figures} />

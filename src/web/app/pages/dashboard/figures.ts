@@ -1,5 +1,7 @@
-// What the dashboard says in figures, worked out from the overview. Pure: no clock, no network, no document.
-// A rate without a denominator is null, never 0: "nothing was asked" is not "nothing went wrong".
+/**
+ * What the dashboard says in figures, worked out from the overview. Pure: no clock, no network, no document.
+ * A rate without a denominator is null, never 0: "nothing was asked" is not "nothing went wrong".
+ */
 
 import type { Overview } from '../../api';
 

@@ -1,4 +1,4 @@
-// The live list: records merged by what they are about, bounded, filtered, and frozen while somebody reads. Pure.
+/** The live list: records merged by what they are about, bounded and filtered. Pure. */
 
 import type { RequestRecord } from '../../api';
 

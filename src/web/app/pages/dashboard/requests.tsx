@@ -34,7 +34,7 @@ export function Requests({ records, onOpen }: Props) {
   return (
     <Card title="Last requests" end={tools} class="requests" flush>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus */}
-      <section class="table-box" tabIndex={0} aria-label="Last requests">
+      <section class="table-box" tabIndex={0} aria-label="The last requests as a table">
         <table class="table log">
           <caption class="unseen">The last requests, the newest first; figures and names only</caption>
           <thead>
