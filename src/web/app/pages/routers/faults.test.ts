@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { at, byLine, marks, steps } from './faults';
+
+const fault = (path: string, line = 0, column = 0) => ({ file: null, line, column, path, message: path });
+
+describe('marks', () => {
+  it('come in the order of the text, those without a line first', () => {
+    const all = marks(
+      [fault('b', 9, 2), fault('a', 9, 1), fault('whole')],
+      [{ path: 'policies[0]', tasks: ['x', 'y'], message: 'alike', line: 3, column: 5 }],
+    );
+    expect(all.map(({ line, severity }) => [line, severity])).toEqual([
+      [0, 'fault'],
+      [3, 'warning'],
+      [9, 'fault'],
+      [9, 'fault'],
+    ]);
+    expect(
+      byLine(all)
+        .get(9)
+        ?.map(({ path }) => path),
+    ).toEqual(['a', 'b']);
+  });
+});
+
+describe('fields', () => {
+  it('are found whatever way the path is written', () => {
+    expect(steps('policies[0].models[1]')).toEqual(['policies', '0', 'models', '1']);
+    expect(steps('routers.policies[2]')).toEqual(['policies', '2']);
+    expect(steps('')).toEqual([]);
+  });
+
+  it('show what is wrong with them, and what is shown deeper is not repeated', () => {
+    const all = marks(
+      [fault('policies[1]'), fault('policies[1].models[0]'), fault('policies[10].models')],
+      [],
+    );
+    expect(at(all, 'policies[1].models').map(({ path }) => path)).toEqual(['policies[1].models[0]']);
+    expect(at(all, 'policies[1]', ['policies[1].models']).map(({ path }) => path)).toEqual(['policies[1]']);
+    expect(at(all, 'fallback_models')).toEqual([]);
+  });
+});

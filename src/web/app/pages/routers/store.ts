@@ -1,0 +1,55 @@
+/** Routers as the server keeps them: their text, its version, and what may be done to it. */
+import {
+  type DraftReply,
+  get,
+  type ModelRouter,
+  post,
+  type RouterDraft,
+  type RouterPreset,
+  request,
+  type TaskPreset,
+} from '../../api';
+import type { Decision } from '../../types';
+
+const ROUTERS = '/v2/gen-ai/models/routers';
+
+/** A router's text and the version that it had when it was read. */
+export type Stored = { uuid: string; yaml: string; etag: string | null };
+
+export async function read(uuid: string, signal?: AbortSignal): Promise<Stored> {
+  const path = `${ROUTERS}/${encodeURIComponent(uuid)}?format=yaml`;
+  const { value, etag } = await request<{ yaml: string }>('GET', path, undefined, signal ? { signal } : {});
+  return { uuid, yaml: value.yaml, etag };
+}
+
+export type Saved = { router: ModelRouter; etag: string | null };
+
+/** Saves the text as it was typed. Without an `etag` it replaces whatever is there. */
+export async function save(uuid: string | null, yaml: string, etag: string | null): Promise<Saved> {
+  const { value, etag: now } = uuid
+    ? await request<{ model_router: ModelRouter }>(
+        'PUT',
+        `${ROUTERS}/${encodeURIComponent(uuid)}`,
+        { yaml },
+        {
+          ifMatch: etag,
+        },
+      )
+    : await request<{ model_router: ModelRouter }>('POST', ROUTERS, { yaml });
+  return { router: value.model_router, etag: now };
+}
+
+export const remove = (uuid: string, etag: string | null) =>
+  request<null>('DELETE', `${ROUTERS}/${encodeURIComponent(uuid)}`, undefined, { ifMatch: etag });
+
+export const draft = (question: { yaml: string } | { router: RouterDraft }, signal: AbortSignal) =>
+  post<DraftReply>('/api/routers/draft', question, signal);
+
+export const tried = (yaml: string, text: string, signal: AbortSignal) =>
+  post<{ decision: Decision }>('/api/routers/try', { yaml, text }, signal).then(reply => reply.decision);
+
+export const presets = () =>
+  get<{ presets: RouterPreset[] }>(`${ROUTERS}/presets`).then(reply => reply.presets);
+
+export const tasks = () =>
+  get<{ task_presets: TaskPreset[] }>(`${ROUTERS}/tasks/presets`).then(reply => reply.task_presets);
