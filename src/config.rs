@@ -10,6 +10,7 @@ mod address;
 mod assemble;
 mod classifier;
 pub mod fault;
+pub mod form;
 mod key;
 mod known;
 mod model;
@@ -28,6 +29,7 @@ pub mod watch;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use crate::config::tls::check_identity;
@@ -37,9 +39,10 @@ use crate::{
         assemble::{Document, Surroundings},
         fault::{Fault, Report},
         secret::Environment,
-        source::Ledger,
+        source::{Ledger, Overlay},
         watch::Watched,
     },
+    ids::RouterName,
 };
 
 /// How a configuration is loaded.
@@ -61,7 +64,20 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
     /// What it was read from.
     pub watched: Watched,
+    /// The files of its routers.
+    pub routers: Vec<RouterSource>,
     places: ListenerPlaces,
+}
+
+/// A router and the file that it was read from.
+#[derive(Debug, Clone)]
+pub struct RouterSource {
+    /// The router's name.
+    pub name: RouterName,
+    /// The file; only a name where the configuration is no file.
+    pub path: PathBuf,
+    /// What the file held when it was read.
+    pub text: Arc<str>,
 }
 
 /// A configuration that cannot be used.
@@ -119,7 +135,7 @@ pub fn load_texts(
         ledger: &ledger,
     };
     let built = assemble::catalog(&main, &routers, &surroundings, &report);
-    finish(built, Watched::nothing(), report)
+    finish(built, &routers, Watched::nothing(), report)
 }
 
 /// The library of ONNX Runtime that the environment names (`ORT_DYLIB_PATH`).
@@ -209,25 +225,37 @@ fn load_in(
     options: &LoadOptions,
     environment: Environment<'_>,
 ) -> Result<Loaded, Refused> {
+    load_over(path, options, environment, None)
+}
+
+/// Loads what the files would be with `overlay` among them.
+fn load_over(
+    path: &Path,
+    options: &LoadOptions,
+    environment: Environment<'_>,
+    overlay: Option<Overlay>,
+) -> Result<Loaded, Refused> {
     let report = Report::default();
-    let ledger = Ledger::default();
+    let ledger = Ledger::over(overlay);
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let main = Document::read_main(path, &ledger, &report);
     let (routers, patterns) = assemble::router_files(&main, &base, &ledger, &report);
     let surroundings = Surroundings { base: &base, options, environment, ledger: &ledger };
     let built = assemble::catalog(&main, &routers, &surroundings, &report);
-    finish(built, Watched::new(ledger.into_contents(), patterns), report)
+    finish(built, &routers, Watched::new(ledger.into_contents(), patterns), report)
 }
 
 fn finish(
     built: Option<(Catalog, ListenerPlaces)>,
+    routers: &[Document],
     watched: Watched,
     report: Report,
 ) -> Result<Loaded, Refused> {
     let (faults, warnings) = report.finish();
     match built {
         Some((catalog, places)) if faults.is_empty() => {
-            Ok(Loaded { catalog, warnings, watched, places })
+            let routers = routers.iter().filter_map(Document::router).collect();
+            Ok(Loaded { catalog, warnings, watched, routers, places })
         }
         _ => Err(Refused { faults, warnings, watched }),
     }

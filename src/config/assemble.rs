@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
     catalog::{Catalog, settings::Settings},
     config::{
-        Fault, ListenerPlaces, LoadOptions, classifier,
+        Fault, ListenerPlaces, LoadOptions, RouterSource, classifier,
         fault::{Place, Report, Spot, member, shown_file},
         key, model, provider,
         raw::{self, Node},
@@ -19,6 +20,7 @@ use crate::{
         task::Library,
         value::{Fields, Value},
     },
+    ids::RouterName,
 };
 
 /// The router files of a main file that names none.
@@ -28,6 +30,10 @@ const DEFAULT_PATTERN: &str = "policies/*.yaml";
 pub(crate) struct Document {
     /// Its name, as reports show it.
     file: String,
+    /// Where it is.
+    path: PathBuf,
+    /// Its text; empty where it could not be read.
+    text: Arc<str>,
     /// What it says; `None` where it could not be read to its end.
     root: Option<Node>,
 }
@@ -47,30 +53,47 @@ pub(crate) struct Surroundings<'a> {
 impl Document {
     /// A text that is no file.
     pub(crate) fn of_text(name: &str, text: &str, report: &Report) -> Self {
-        Self { file: name.to_owned(), root: raw::parse(name, text, report) }
+        let root = raw::parse(name, text, report);
+        Self { file: name.to_owned(), path: PathBuf::from(name), text: text.into(), root }
     }
 
     /// The main file.
     pub(crate) fn read_main(path: &Path, ledger: &Ledger, report: &Report) -> Self {
-        let file = shown_file(path);
         match ledger.read(path) {
-            Ok(bytes) => Self::of_bytes(file, bytes, report),
+            Ok(bytes) => Self::of_bytes(path, bytes, report),
             Err(why) => {
-                Place::whole(&file, report).fault(why);
-                Self { file, root: None }
+                let unread = Self::unread(path);
+                Place::whole(&unread.file, report).fault(why);
+                unread
             }
         }
     }
 
-    fn of_bytes(file: String, bytes: Vec<u8>, report: &Report) -> Self {
-        let root = match source::text(bytes) {
-            Ok(text) => raw::parse(&file, &text, report),
-            Err((spot, message)) => {
-                Place::whole(&file, report).at(spot).fault(message);
-                None
+    fn unread(path: &Path) -> Self {
+        Self { file: shown_file(path), path: path.to_owned(), text: "".into(), root: None }
+    }
+
+    fn of_bytes(path: &Path, bytes: Vec<u8>, report: &Report) -> Self {
+        let mut document = Self::unread(path);
+        match source::text(bytes) {
+            Ok(text) => {
+                document.root = raw::parse(&document.file, &text, report);
+                document.text = text.into();
             }
-        };
-        Self { file, root }
+            Err((spot, message)) => {
+                Place::whole(&document.file, report).at(spot).fault(message);
+            }
+        }
+        document
+    }
+
+    /// The router that this file holds, if it is one that can be read.
+    pub(crate) fn router(&self) -> Option<RouterSource> {
+        let report = Report::default();
+        let root = self.value(&report).filter(|root| !root.has("tasks"))?;
+        let name = root.fields()?.take("name")?;
+        let name = RouterName::parse(name.text()?).ok()?;
+        Some(RouterSource { name, path: self.path.clone(), text: Arc::clone(&self.text) })
     }
 
     fn value<'a>(&'a self, report: &'a Report) -> Option<Value<'a>> {
@@ -96,19 +119,18 @@ pub(crate) fn router_files(
     let mut documents = Vec::new();
     let mut patterns = Vec::new();
     let mut matched = |pattern: PathBuf, documents: &mut Vec<Document>| {
-        for path in source::matching(&pattern) {
+        for path in ledger.matching(&pattern) {
             if read.insert(path.clone()) {
                 documents.extend(matched_file(&path, ledger, report));
             }
         }
         patterns.push(pattern);
     };
-    let Some(items) = listed else {
-        matched(source::join(base, Path::new(DEFAULT_PATTERN)), &mut documents);
-        return (documents, patterns);
-    };
     let mut named = Vec::new();
-    for item in items {
+    if listed.is_none() {
+        matched(source::join(base, Path::new(DEFAULT_PATTERN)), &mut documents);
+    }
+    for item in listed.unwrap_or_default() {
         let Some(text) = item.filled_text() else { continue };
         let path = source::join(base, Path::new(text));
         if source::is_pattern(text) {
@@ -122,30 +144,35 @@ pub(crate) fn router_files(
             documents.push(named_file(&item, &path, ledger, report));
         }
     }
+    if let Some(draft) = ledger.overlay().filter(|over| over.is_draft)
+        && read.insert(draft.path.clone())
+    {
+        documents.extend(matched_file(&draft.path, ledger, report));
+    }
     documents.sort_by(|a, b| a.file.cmp(&b.file));
     (documents, patterns)
 }
 
 /// A file that a pattern found; `None` where it has gone since.
 fn matched_file(path: &Path, ledger: &Ledger, report: &Report) -> Option<Document> {
-    let file = shown_file(path);
     match ledger.read(path) {
-        Ok(bytes) => Some(Document::of_bytes(file, bytes, report)),
+        Ok(bytes) => Some(Document::of_bytes(path, bytes, report)),
         Err(_) if !path.exists() => None,
         Err(why) => {
-            Place::whole(&file, report).fault(why);
-            Some(Document { file, root: None })
+            let unread = Document::unread(path);
+            Place::whole(&unread.file, report).fault(why);
+            Some(unread)
         }
     }
 }
 
 fn named_file(item: &Value<'_>, path: &Path, ledger: &Ledger, report: &Report) -> Document {
-    let file = shown_file(path);
     match ledger.read(path) {
-        Ok(bytes) => Document::of_bytes(file, bytes, report),
+        Ok(bytes) => Document::of_bytes(path, bytes, report),
         Err(why) => {
-            item.fault(format!("the file {file} {why}"));
-            Document { file, root: None }
+            let unread = Document::unread(path);
+            item.fault(format!("the file {} {why}", unread.file));
+            unread
         }
     }
 }

@@ -25,16 +25,56 @@ pub(crate) type ContentDigest = [u8; 32];
 /// What each file held when it was read; `None` where it could not be.
 pub(crate) type Contents = BTreeMap<PathBuf, Option<ContentDigest>>;
 
+/// One file as it is to become, laid over what the disk holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Overlay {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What it is to hold; `None` where it is to go.
+    pub(crate) content: Option<Vec<u8>>,
+    /// Whether it counts as a router file even where nothing names it: a draft.
+    pub(crate) is_draft: bool,
+}
+
 /// Remembers what was read, so that a later change can be told from what is already in use.
 #[derive(Default)]
 pub(crate) struct Ledger {
     contents: RefCell<Contents>,
+    overlay: Option<Overlay>,
 }
 
 impl Ledger {
+    /// Reads as if the disk held what `overlay` says.
+    pub(crate) fn over(overlay: Option<Overlay>) -> Self {
+        Self { contents: RefCell::default(), overlay }
+    }
+
+    /// What is laid over the disk.
+    pub(crate) fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    /// The files that fit `pattern`, sorted.
+    pub(crate) fn matching(&self, pattern: &Path) -> Vec<PathBuf> {
+        let mut found = matching(pattern);
+        if let Some(Overlay { path, content, .. }) = &self.overlay {
+            found.retain(|known| known != path);
+            if content.is_some() && fits_whole(pattern, path) {
+                found.push(path.clone());
+                found.sort();
+            }
+        }
+        found
+    }
+
     /// The content of the file at `path`, or why there is none.
     pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let read = read(path);
+        let read = match &self.overlay {
+            Some(over) if over.path == path => {
+                over.content.clone().ok_or_else(|| "does not exist".to_owned())
+            }
+            Some(_) | None => read(path),
+        };
         let digest = read.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
         self.contents.borrow_mut().insert(path.to_owned(), digest);
         read
@@ -134,6 +174,19 @@ fn entries(folder: &Path, wild: &str) -> Vec<PathBuf> {
         names.map(|entry| entry.file_name()).filter(|name| fits(wild, name)).collect();
     names.sort();
     names.into_iter().map(|name| folder.join(name)).collect()
+}
+
+/// Whether `path` is one that `pattern` would find.
+pub(crate) fn fits_whole(pattern: &Path, path: &Path) -> bool {
+    let mut names = path.components();
+    let each = pattern.components().all(|wild| {
+        let (wild, name) = (wild.as_os_str(), names.next());
+        name.is_some_and(|name| {
+            let name = name.as_os_str();
+            wild == name || wild.to_str().is_some_and(|wild| is_pattern(wild) && fits(wild, name))
+        })
+    });
+    each && names.next().is_none()
 }
 
 fn fits(wild: &str, name: &OsStr) -> bool {
