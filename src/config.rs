@@ -14,6 +14,7 @@ pub mod form;
 mod key;
 mod known;
 mod model;
+pub mod preset;
 mod provider;
 mod quantity;
 mod raw;
@@ -21,10 +22,12 @@ mod router;
 mod secret;
 mod settings;
 mod source;
+pub mod store;
 mod task;
 mod tls;
 mod value;
 pub mod watch;
+mod write;
 
 use std::{
     fmt,
@@ -142,15 +145,6 @@ pub fn load_texts(
 pub fn runtime_library() -> Option<PathBuf> {
     let named = secret::process_environment("ORT_DYLIB_PATH")?;
     (!named.is_empty()).then(|| PathBuf::from(named))
-}
-
-/// Loads again for a process that runs with `running`: what needs a restart is refused.
-pub fn reload(path: &Path, options: &LoadOptions, running: &Settings) -> Result<Loaded, Refused> {
-    let loaded = load(path, options)?;
-    match needs_restart(running, &loaded) {
-        None => Ok(loaded),
-        Some(faults) => Err(Refused { faults, warnings: loaded.warnings, watched: loaded.watched }),
-    }
 }
 
 /// What of `loaded` differs from `running` in a way that only a restart can follow.

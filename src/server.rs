@@ -46,6 +46,7 @@ use crate::{
         drain::Drain,
         handover::{HandoverFault, Listeners, Predecessor},
         listen::{Claim, ListenFault},
+        reload::Reload,
         signals::{Order, Signals},
         site::DataPlane,
         tasks::Tasks,
@@ -54,8 +55,8 @@ use crate::{
 
 /// What is served, and where.
 pub struct Setup {
-    /// Serves the requests.
-    pub engine: Arc<Engine>,
+    /// Serves the requests, and takes changes of the configuration.
+    pub reload: Arc<Reload>,
     /// Address of the data plane.
     pub listen: SocketAddr,
     /// Address of the admin listener.
@@ -67,7 +68,7 @@ pub struct Setup {
     /// Whether to take the listeners of a running process over.
     pub upgrade: bool,
     /// Asked on SIGHUP.
-    pub reload: Requests,
+    pub asked: Requests,
 }
 
 /// The addresses that are listened on.
@@ -122,13 +123,13 @@ pub async fn run(
     let addresses = Addresses { data: data.address, admin: admin.address };
     let listeners = Listeners { data: data.share()?, admin: admin.share()? };
 
-    let site = DataPlane::new(Arc::clone(&setup.engine));
+    let site = DataPlane::new(Arc::clone(&setup.reload.engine));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let connections = Connections::new(site, Arc::clone(&drain));
     let plane = service("data plane", connections, &data, setup.tls.as_ref())?;
     let (stop_data, data_ended) = start(plane, data.into_table(), cores)?;
     // The admin listener stays until the very end: it says that the process drains.
-    let site = Admin::new(Arc::clone(&setup.engine), Arc::clone(&drain), admin.address.ip());
+    let site = Admin::new(Arc::clone(&setup.reload), Arc::clone(&drain), admin.address.ip());
     let connections = Connections::new(site, Arc::clone(&drain));
     let plane = service("admin", connections, &admin, None)?;
     let (stop_admin, admin_ended) = start(plane, admin.into_table(), 1)?;
@@ -138,11 +139,12 @@ pub async fn run(
     if let Some(predecessor) = predecessor {
         predecessor.dismiss().await;
     }
-    let exit = Exit { engine: setup.engine, drain, stop_data, stop_admin, listeners, socket };
+    let engine = Arc::clone(&setup.reload.engine);
+    let exit = Exit { engine, drain, stop_data, stop_admin, listeners, socket };
     tokio::select! {
         _ = data_ended => Err(ServeFault::Ended),
         _ = admin_ended => Err(ServeFault::Ended),
-        () = exit.on_signal(&mut signals, &setup.reload) => Ok(()),
+        () = exit.on_signal(&mut signals, &setup.asked) => Ok(()),
     }
 }
 

@@ -35,7 +35,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-pub use self::demo::{DEMO_ROUTERS, demo, demo_config, for_catalog};
+pub use self::demo::{demo, demo_config, for_catalog};
 use crate::{
     catalog::provider::Api,
     simulator::{fault::Order, journal::Report, serve::State},

@@ -9,10 +9,14 @@ use std::{
 use crate::{
     catalog::settings::{LogFormat, LogLevel},
     cli::{Failure, load, print, serve},
-    config::{self, watch},
-    server::{self, Addresses},
-    simulator::{self, DEMO_ROUTERS},
-    telemetry::log,
+    config::{preset, store::Store, watch},
+    engine::Engine,
+    server::{
+        self, Addresses,
+        reload::{Origins, Reload},
+    },
+    simulator,
+    telemetry::{clock, log, metrics::Metrics},
 };
 
 /// Runs the command.
@@ -28,19 +32,21 @@ pub(super) fn run() -> Result<(), Failure> {
     let model = model.as_deref().and_then(|folder| folder.to_str());
     let ((listen, _listen_held), (admin, _admin_held)) = (preferred(8080), preferred(8081));
     let text = simulator::demo_config(&running, listen, admin, model);
-    let loaded = config::load_texts(("demo", &text), &DEMO_ROUTERS, &options)
-        .map_err(|refused| Failure::Configuration(refused.to_string()))?;
+    let store = Store::memory(("demo", &text), &preset::ROUTERS, options, clock::wall().into());
+    let loaded = store.load().map_err(|refused| Failure::Configuration(refused.to_string()))?;
     let mut logged = loaded.catalog.settings.log;
     logged.format = LogFormat::Text;
     logged.level = LogLevel::Warn;
     let _flushed_last = log::install(logged)?;
     log::report_panics();
     let runtime = load::runtime()?;
+    let origins = Origins::of(&loaded);
     let world = runtime.block_on(load::world(loaded.catalog))?;
     let classifies = world.classifier.is_some();
+    let engine = Arc::new(Engine::new(world, Metrics::new()));
+    let reload = Arc::new(Reload::new(Arc::clone(&engine), store, origins));
     let (requests, _asked) = watch::requests();
-    let setup = serve::setup(world, requests, false);
-    let engine = Arc::clone(&setup.engine);
+    let setup = serve::setup(reload, requests, false);
     let served = server::run(setup, move |addresses, _| {
         let routers = engine.world().catalog.routers.len();
         // Whoever started the demo may not read what it says; it serves all the same.

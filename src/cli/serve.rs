@@ -4,9 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     cli::{Failure, load},
-    config::watch,
+    config::{store::Store, watch},
     engine::Engine,
-    server::{self, Addresses, Setup, reload::Reload, upkeep},
+    server::{
+        self, Addresses, Setup,
+        reload::{Origins, Reload},
+        upkeep,
+    },
     telemetry::{log, metrics::Metrics},
 };
 
@@ -16,17 +20,17 @@ pub(super) fn run(config: &Path, upgrade: bool) -> Result<(), Failure> {
     let _flushed_last = log::install(loaded.catalog.settings.log)?;
     log::report_panics();
     let runtime = load::runtime()?;
-    let watched = loaded.watched;
+    let (origins, watched) = (Origins::of(&loaded), loaded.watched);
     let world = runtime.block_on(load::world(loaded.catalog))?;
+    let engine = Arc::new(Engine::new(world, Metrics::new()));
     let (requests, asked) = watch::requests();
-    let setup = setup(world, requests.clone(), upgrade);
-    let engine = Arc::clone(&setup.engine);
-    let path = config.to_owned();
+    let store = Store::files(config, load::options(true));
+    let reload = Reload::new(Arc::clone(&engine), store, origins);
+    let reload = Arc::new(reload.watching(watched, requests.clone()));
+    let setup = setup(Arc::clone(&reload), requests, upgrade);
     let served = server::run(setup, move |addresses, tasks| {
         say(addresses);
-        let options = load::options(true);
-        let reload = Reload { engine: Arc::clone(&engine), path, options };
-        tasks.start(reload.run(watched, requests, asked));
+        tasks.start(reload.run(asked));
         tasks.start(upkeep::prices(Arc::clone(&engine)));
         tasks.start(upkeep::priors(engine));
     });
@@ -34,12 +38,12 @@ pub(super) fn run(config: &Path, upgrade: bool) -> Result<(), Failure> {
 }
 
 /// What is served: the addresses are those of the catalog.
-pub(super) fn setup(world: crate::engine::World, reload: watch::Requests, upgrade: bool) -> Setup {
+pub(super) fn setup(reload: Arc<Reload>, asked: watch::Requests, upgrade: bool) -> Setup {
+    let world = reload.engine.world();
     let settings = &world.catalog.settings;
     let (listen, admin) = (settings.listen, settings.admin);
     let (tls, upgrade_socket) = (settings.tls.clone(), settings.upgrade_socket.clone());
-    let engine = Arc::new(Engine::new(world, Metrics::new()));
-    Setup { engine, listen, admin, tls, upgrade_socket, upgrade, reload }
+    Setup { reload, listen, admin, tls, upgrade_socket, upgrade, asked }
 }
 
 fn say(addresses: Addresses) {

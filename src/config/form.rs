@@ -9,11 +9,11 @@
 mod json;
 mod yaml;
 
-pub use crate::config::form::json::Config;
+pub use crate::config::form::json::{Config, Member};
 use crate::{
     config::{
         fault::{Report, Spot},
-        raw::{self, Entry, Shape},
+        raw::{self, Entry, Node, Shape},
     },
     dialect::json as wire,
 };
@@ -56,10 +56,7 @@ impl Form {
 
     /// The text of `key`, where it has one.
     pub fn text(&self, key: &str) -> Option<&str> {
-        match &self.entries.iter().find(|entry| entry.key == key)?.value.shape {
-            Shape::Scalar { text, .. } => Some(text),
-            Shape::Null | Shape::List(_) | Shape::Map(_) => None,
-        }
+        text_of(&self.entries.iter().find(|entry| entry.key == key)?.value)
     }
 
     /// What is not name or description.
@@ -76,10 +73,75 @@ impl Form {
         }
     }
 
+    /// Replaces every list of models by what `choose` makes of it.
+    pub fn choose_models(&mut self, choose: impl Fn(&[&str]) -> Vec<String>) {
+        for entry in &mut self.entries {
+            match (entry.key.as_str(), &mut entry.value.shape) {
+                ("fallback_models", _) => replace_models(&mut entry.value, &choose),
+                ("policies", Shape::List(policies)) => policies
+                    .iter_mut()
+                    .filter_map(|policy| member(policy, "models"))
+                    .for_each(|models| replace_models(models, &choose)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The place of the policy for the library's task of this name.
+    pub fn policy_for(&self, slug: &str) -> Option<usize> {
+        let is_of = |entry: &Entry| entry.key == "task_slug" && text_of(&entry.value) == Some(slug);
+        self.policies().iter().position(|policy| entries(policy).iter().any(is_of))
+    }
+
+    /// What the policy at this place has under `key`.
+    pub fn policy(&self, place: usize, key: &str) -> Option<Member<'_>> {
+        let policy = self.policies().get(place)?;
+        entries(policy).iter().find(|entry| entry.key == key).map(Member::of)
+    }
+
+    /// The line and the column of the policy at this place, both from 1.
+    pub fn policy_spot(&self, place: usize) -> Option<(usize, usize)> {
+        self.policies().get(place).map(|policy| (policy.spot.line, policy.spot.column))
+    }
+
+    fn policies(&self) -> &[Node] {
+        let policies = self.entries.iter().find(|entry| entry.key == "policies");
+        match policies.map(|entry| &entry.value.shape) {
+            Some(Shape::List(policies)) => policies,
+            Some(Shape::Null | Shape::Scalar { .. } | Shape::Map(_)) | None => &[],
+        }
+    }
+
     /// Forgets the whole `config`.
     pub fn clear_config(&mut self) {
         self.entries.retain(|entry| HEAD.contains(&entry.key.as_str()));
     }
+}
+
+fn text_of(node: &Node) -> Option<&str> {
+    match &node.shape {
+        Shape::Scalar { text, .. } => Some(text),
+        Shape::Null | Shape::List(_) | Shape::Map(_) => None,
+    }
+}
+
+fn entries(node: &Node) -> &[Entry] {
+    match &node.shape {
+        Shape::Map(entries) => entries,
+        Shape::Null | Shape::Scalar { .. } | Shape::List(_) => &[],
+    }
+}
+
+fn member<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    let Shape::Map(entries) = &mut node.shape else { return None };
+    entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+}
+
+fn replace_models(node: &mut Node, choose: &impl Fn(&[&str]) -> Vec<String>) {
+    let Shape::List(items) = &node.shape else { return };
+    let chosen = choose(&items.iter().filter_map(text_of).collect::<Vec<_>>());
+    let item = |text| Node { spot: node.spot, shape: Shape::Scalar { text, plain: false } };
+    node.shape = Shape::List(chosen.into_iter().map(item).collect());
 }
 
 /// Whether a text without quotes is a number or a truth value.

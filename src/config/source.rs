@@ -189,6 +189,16 @@ pub(crate) fn fits_whole(pattern: &Path, path: &Path) -> bool {
     each && names.next().is_none()
 }
 
+/// The path of a file named after `name` that `pattern` would find, where its folder is a certain one.
+pub(crate) fn fitting(pattern: &Path, name: &str) -> Option<PathBuf> {
+    let wild = pattern.file_name()?.to_str()?;
+    let candidates = [wild.replacen('*', name, 1), format!("{name}.yaml")];
+    candidates
+        .into_iter()
+        .map(|candidate| pattern.with_file_name(candidate))
+        .find(|path| !path.to_str().is_none_or(is_pattern) && fits_whole(pattern, path))
+}
+
 fn fits(wild: &str, name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let (wild, name): (Vec<char>, Vec<char>) = (wild.chars().collect(), name.chars().collect());
@@ -245,6 +255,21 @@ mod tests {
         );
         assert!(!fit("*.yaml", ".hidden.yaml") && !fit("*.yaml", "a.yaml~") && !fit("a?c", "ac"));
         assert!(!fit(&"*a".repeat(40), &"a".repeat(39)), "many stars end");
+    }
+
+    #[test]
+    fn a_new_file_is_where_a_pattern_finds_it() {
+        let place = |pattern: &str| fitting(Path::new(pattern), "new");
+        assert_eq!(place("policies/*.yaml"), Some("policies/new.yaml".into()));
+        assert_eq!(place("/etc/r-*.yml"), Some("/etc/r-new.yml".into()));
+        assert_eq!(place("a/*"), Some("a/new".into()));
+        assert_eq!(place("a/n*w*.yaml"), Some("a/new.yaml".into()));
+        assert_eq!(place("a/ro??er.yaml"), None);
+        assert_eq!(place("*/a.yaml"), None);
+        assert_eq!(place("*/*.yaml"), None);
+        assert!(fits_whole(Path::new("*/a.?"), Path::new("x/a.y")));
+        assert!(!fits_whole(Path::new("*/a.?"), Path::new("x/a.y/z")));
+        assert!(!fits_whole(Path::new("x/*"), Path::new("x")));
     }
 
     #[test]

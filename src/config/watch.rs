@@ -55,6 +55,11 @@ impl Watched {
         self.contents.keys().map(PathBuf::as_path)
     }
 
+    /// The patterns that found some of them, or would.
+    pub(crate) fn patterns(&self) -> &[PathBuf] {
+        &self.patterns
+    }
+
     /// The folders in which a change would show.
     fn folders(&self) -> BTreeSet<PathBuf> {
         let fixed = |path: &Path| {

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod chat;
 pub mod guard;
 pub mod pages;
+pub mod routers;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -23,9 +24,10 @@ use crate::{
         exchange::{BodyLimits, Exchange as _, Head},
     },
     server::{
-        admin::{answer::Answer, chat::Played, guard::Visit},
+        admin::{answer::Answer, chat::Played, guard::Visit, routers::Routers},
         connection::Site,
         drain::Drain,
+        reload::Reload,
         session::Session,
     },
 };
@@ -42,6 +44,7 @@ const GET: &str = "GET, HEAD";
 pub struct Admin {
     engine: Arc<Engine>,
     drain: Arc<Drain>,
+    routers: Routers,
     /// Whether the listener can be reached from this machine only.
     loopback: bool,
 }
@@ -69,9 +72,10 @@ impl Request<'_> {
 }
 
 impl Admin {
-    /// The admin side of `engine`, reached at `address`.
-    pub fn new(engine: Arc<Engine>, drain: Arc<Drain>, address: IpAddr) -> Self {
-        Self { engine, drain, loopback: address.is_loopback() }
+    /// The admin side of what `reload` serves, reached at `address`.
+    pub fn new(reload: Arc<Reload>, drain: Arc<Drain>, address: IpAddr) -> Self {
+        let engine = Arc::clone(&reload.engine);
+        Self { engine, drain, routers: Routers::new(reload), loopback: address.is_loopback() }
     }
 
     fn refuse(&self, session: &Session) -> Option<Answer> {
@@ -99,7 +103,7 @@ impl Admin {
         match request.path {
             "/api/pins" if *request.method == Method::DELETE => self.forget(request),
             "/api/pins" => Answer::method("DELETE"),
-            _ => Answer::not_found(),
+            _ => self.routers.serve(request).unwrap_or_else(Answer::not_found),
         }
     }
 

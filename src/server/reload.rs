@@ -1,39 +1,105 @@
-//! Live reload: new files are read, checked and prepared aside, and swapped in whole, or not at all.
+//! Live reload: a new configuration is read, checked and prepared aside, and swapped in whole, or not at all.
 //!
-//! The tasks of a new catalog are embedded before it serves, so that no request meets a router whose tasks the
-//! classifier does not know yet.
+//! It comes from the files, when they change or somebody asks, or from the router API, one router at a time. Both take
+//! turns, so that what was read before a change never replaces what came after it. The tasks of a new catalog are
+//! embedded before it serves, so that no request meets a router whose tasks the classifier does not know yet.
 
-use std::{path::PathBuf, sync::Arc};
+mod change;
 
-use tokio::sync::mpsc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+
+pub use crate::server::reload::change::Rejected;
 use crate::{
     catalog::Catalog,
     classifier::{self, ClassifierFault},
     classify::Classifier,
     config::{
-        self, LoadOptions,
+        self, Loaded, RouterSource,
+        store::Store,
         watch::{Requests, Watch, Watched},
     },
     engine::{Engine, World},
 };
 
-/// Where a configuration comes from, and who serves it.
+/// Where the configuration comes from, and who serves it.
 pub struct Reload {
     /// Who serves it.
     pub engine: Arc<Engine>,
-    /// The main file.
-    pub path: PathBuf,
-    /// How it is loaded.
-    pub options: LoadOptions,
+    /// Where it lies.
+    pub store: Store,
+    /// What was read to what serves now.
+    origins: ArcSwap<Origins>,
+    /// Held while something new is read and put in.
+    turn: Arc<Mutex<()>>,
+    watch: Option<Watch>,
+}
+
+/// What a serving configuration was read from.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    /// The files of its routers, by name.
+    pub routers: Vec<RouterSource>,
+    /// The patterns by which router files are found.
+    pub patterns: Vec<PathBuf>,
+}
+
+/// The right to change the configuration: nobody else does while it is held.
+pub struct Turn {
+    reload: Arc<Reload>,
+    _held: OwnedMutexGuard<()>,
+}
+
+impl Origins {
+    /// What `loaded` was read from.
+    pub fn of(loaded: &Loaded) -> Self {
+        let mut routers = loaded.routers.clone();
+        routers.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { routers, patterns: loaded.watched.patterns().to_vec() }
+    }
+
+    /// The router whose file is at `path`.
+    pub fn at(&self, path: &Path) -> Option<&RouterSource> {
+        self.routers.iter().find(|router| router.path == path)
+    }
 }
 
 impl Reload {
+    /// What serves a configuration that lies in `store`, and was read from `origins`.
+    pub fn new(engine: Arc<Engine>, store: Store, origins: Origins) -> Self {
+        let (origins, turn) = (ArcSwap::from_pointee(origins), Arc::default());
+        Self { engine, store, origins, turn, watch: None }
+    }
+
+    /// The same, with its files watched while [`Reload::run`] runs.
+    #[must_use]
+    pub fn watching(mut self, watched: Watched, requests: Requests) -> Self {
+        self.watch = Some(Watch::new(watched, requests));
+        self
+    }
+
+    /// What the serving configuration was read from.
+    pub fn origins(&self) -> Arc<Origins> {
+        self.origins.load_full()
+    }
+
+    /// Waits for the right to change the configuration.
+    pub async fn turn(self: &Arc<Self>) -> Turn {
+        let held = Arc::clone(&self.turn).lock_owned().await;
+        Turn { reload: Arc::clone(self), _held: held }
+    }
+
     /// Reloads whenever the files change or somebody asks, for as long as the process lives.
-    pub async fn run(self, watched: Watched, requests: Requests, mut asked: mpsc::Receiver<()>) {
-        let watch = Watch::new(watched, requests);
+    pub async fn run(self: Arc<Self>, mut asked: mpsc::Receiver<()>) {
+        let Some(watch) = self.watch.clone() else { return };
         let serve = async {
             while asked.recv().await.is_some() {
+                let _turn = self.turn().await;
                 if let Some(watched) = self.once().await {
                     watch.follow(watched);
                 }
@@ -46,14 +112,10 @@ impl Reload {
     }
 
     /// Reloads once; what was read is given back, whether it serves now or not.
-    async fn once(&self) -> Option<Watched> {
+    async fn once(self: &Arc<Self>) -> Option<Watched> {
         let world = self.engine.world();
-        let (path, options) = (self.path.clone(), self.options.clone());
-        let running = Arc::clone(&world);
-        let loaded = tokio::task::spawn_blocking(move || {
-            config::reload(&path, &options, &running.catalog.settings)
-        });
-        let loaded = match loaded.await {
+        let this = Arc::clone(self);
+        let loaded = match tokio::task::spawn_blocking(move || this.store.load()).await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(refused)) => {
                 self.refuse(&refused.to_string());
@@ -64,17 +126,29 @@ impl Reload {
                 return None;
             }
         };
+        if let Some(faults) = config::needs_restart(&world.catalog.settings, &loaded) {
+            for fault in faults {
+                self.refuse(&fault.to_string());
+            }
+            return Some(loaded.watched);
+        }
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        let origins = Origins::of(&loaded);
         match prepared(&loaded.catalog, Some(&world)).await {
             Ok(classifier) => {
-                self.engine.replace(World { catalog: loaded.catalog, classifier });
+                self.serve(World { catalog: loaded.catalog, classifier }, origins);
                 tracing::info!(generation = self.engine.world().catalog.generation, "reloaded");
             }
             Err(fault) => self.refuse(&fault.to_string()),
         }
         Some(loaded.watched)
+    }
+
+    fn serve(&self, world: World, origins: Origins) {
+        self.engine.replace(world);
+        self.origins.store(Arc::new(origins));
     }
 
     fn refuse(&self, report: &str) {

@@ -7,14 +7,6 @@ use crate::{
     simulator::{Model, Provider, Running},
 };
 
-/// The routers of the demo: file name and text, as they ship.
-pub const DEMO_ROUTERS: [(&str, &str); 4] = [
-    ("software-engineering.yaml", include_str!("../../policies/software-engineering.yaml")),
-    ("general.yaml", include_str!("../../policies/general.yaml")),
-    ("writing.yaml", include_str!("../../policies/writing.yaml")),
-    ("knowledge-base-document.yaml", include_str!("../../policies/knowledge-base-document.yaml")),
-];
-
 const DEMO_MODELS: &str = "
 models:
   gpt-5.2:

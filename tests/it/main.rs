@@ -60,6 +60,8 @@ mod reload;
 #[cfg(test)]
 mod rescue;
 #[cfg(test)]
+mod router_api;
+#[cfg(test)]
 mod sdk;
 #[cfg(test)]
 mod stream;

@@ -25,25 +25,29 @@ impl Serialize for Config<'_> {
         let entries = self.0.iter().filter(|entry| !HEAD.contains(&entry.key.as_str()));
         let mut map = serializer.serialize_map(None)?;
         for entry in entries {
-            map.serialize_entry(&entry.key, &Typed::of(entry, false))?;
+            map.serialize_entry(&entry.key, &Member::of(entry))?;
         }
         map.end()
     }
 }
 
-/// A value, and whether it holds texts only.
-struct Typed<'a> {
+/// A value as it is written to JSON, and whether it holds texts only.
+pub struct Member<'a> {
     node: &'a Node,
     texts: bool,
 }
 
-impl<'a> Typed<'a> {
-    fn of(entry: &'a Entry, texts: bool) -> Self {
+impl<'a> Member<'a> {
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        Self::within(entry, false)
+    }
+
+    fn within(entry: &'a Entry, texts: bool) -> Self {
         Self { node: &entry.value, texts: texts || TEXTS.contains(&entry.key.as_str()) }
     }
 }
 
-impl Serialize for Typed<'_> {
+impl Serialize for Member<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.node.shape {
             Shape::Null => serializer.serialize_unit(),
@@ -64,7 +68,7 @@ impl Serialize for Typed<'_> {
             Shape::Map(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for entry in entries {
-                    map.serialize_entry(&entry.key, &Typed::of(entry, self.texts))?;
+                    map.serialize_entry(&entry.key, &Member::within(entry, self.texts))?;
                 }
                 map.end()
             }

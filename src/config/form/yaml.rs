@@ -173,9 +173,8 @@ fn goes_plain(text: &str, inside: bool) -> bool {
     };
     // Also words of older versions of YAML, and whatever might be a number or a time in one of them.
     let is_word = |word: &&str| word.eq_ignore_ascii_case(text);
-    let looks_typed = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
-        .iter()
-        .any(|word| is_word(&word));
+    let looks_typed =
+        ["true", "false", "yes", "no", "on", "off", "y", "n", "null"].iter().any(is_word);
     let looks_numeric = text.starts_with(|c: char| c.is_ascii_digit())
         && text
             .chars()
