@@ -17,6 +17,12 @@ use crate::{
 /// How long a fetch may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How long all pages of a list may take.
+const LIMIT_OF_ALL: Duration = Duration::from_mins(2);
+
+/// The most pages of a price list.
+const MAX_PAGES: usize = 50;
+
 /// The most bytes of an answer of Prometheus.
 const MAX_PRIORS: usize = 4 << 20;
 
@@ -29,20 +35,50 @@ pub enum FeedFault {
     /// It is not what it should be.
     #[error(transparent)]
     Format(#[from] format::Fault),
+    /// Its pages take too long.
+    #[error("timed out after {} s", LIMIT_OF_ALL.as_secs())]
+    Late,
+    /// It has more pages than are read.
+    #[error("the list has more than {MAX_PAGES} pages")]
+    Pages,
+    /// The next page is no page of this list.
+    #[error("the address of the next page is not one on the same server")]
+    NextPage,
     /// The answer of Prometheus cannot be read.
     #[error("not an answer of Prometheus: {0}")]
     Prometheus(String),
 }
 
-/// Fetches a price feed once.
+/// Fetches a price feed once, with all its pages: a list of which a page is missing is no list.
 pub async fn prices(feed: &PriceFeed) -> Result<Parsed, FeedFault> {
+    tokio::time::timeout(LIMIT_OF_ALL, pages(feed)).await.map_err(|_| FeedFault::Late)?
+}
+
+async fn pages(feed: &PriceFeed) -> Result<Parsed, FeedFault> {
     let client = fetch::client(feed.allow_private, LIMIT)?;
-    let mut request = client.get(feed.url.clone());
-    if let Some(key) = &feed.api_key {
-        request = request.bearer_auth(key.expose());
+    let (mut all, mut address, mut left) = (Parsed::default(), feed.url.clone(), format::MAX_BYTES);
+    for _ in 0..MAX_PAGES {
+        let mut request = client.get(address.clone());
+        if let Some(key) = &feed.api_key {
+            request = request.bearer_auth(key.expose());
+        }
+        let bytes = fetch::fetch(request, feed.allow_private, left).await?;
+        left = left.saturating_sub(bytes.len());
+        let page = format::page(feed.format, &bytes)?;
+        all.extend(page.parsed);
+        match page.next {
+            Some(next) => address = follow(&address, &next)?,
+            None => return Ok(all.usable()?),
+        }
     }
-    let bytes = fetch::fetch(request, feed.allow_private, format::MAX_BYTES).await?;
-    Ok(format::parse(feed.format, &bytes)?)
+    Err(FeedFault::Pages)
+}
+
+/// Where the next page is: on the same server, because the key goes along.
+fn follow(page: &Url, next: &str) -> Result<Url, FeedFault> {
+    let address = page.join(next).map_err(|_| FeedFault::NextPage)?;
+    let same = address.origin() == page.origin() && address.username().is_empty();
+    if same && address != *page { Ok(address) } else { Err(FeedFault::NextPage) }
 }
 
 #[derive(Deserialize)]
@@ -73,7 +109,20 @@ pub async fn latencies(source: &LatencySource) -> Result<Vec<(ModelId, Duration)
         std::str::from_utf8(&bytes).map_err(|error| FeedFault::Prometheus(error.to_string()))?;
     let answer: PrometheusAnswer =
         serde_json::from_str(text).map_err(|error| FeedFault::Prometheus(error.to_string()))?;
-    Ok(answer.data.result.iter().filter_map(|sample| prior(sample, &source.label)).collect())
+    let priors = answer.data.result.iter().filter_map(|sample| prior(sample, &source.label));
+    Ok(means(priors))
+}
+
+/// One prior for each model: the mean of its series, of which an instance each is usual.
+fn means(priors: impl Iterator<Item = (ModelId, Duration)>) -> Vec<(ModelId, Duration)> {
+    let mut sums: BTreeMap<ModelId, (Duration, u32)> = BTreeMap::new();
+    for (model, prior) in priors {
+        let (sum, count) = sums.entry(model).or_default();
+        *sum = sum.saturating_add(prior);
+        *count = count.saturating_add(1);
+    }
+    let mean = |(sum, count): (Duration, u32)| sum.checked_div(count).unwrap_or(sum);
+    sums.into_iter().map(|(model, series)| (model, mean(series))).collect()
 }
 
 fn prior(sample: &PrometheusSample, label: &str) -> Option<(ModelId, Duration)> {
@@ -88,6 +137,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_next_page_is_on_the_same_server() {
+        let page = Url::parse("https://api.example.com/v2/catalog").unwrap();
+        let next = |text: &str| follow(&page, text).ok().map(|url| url.to_string());
+        let second = "https://api.example.com/v2/catalog?page=2".to_owned();
+        assert_eq!(next(&second), Some(second.clone()));
+        assert_eq!(next("?page=2"), Some(second));
+        for elsewhere in [
+            "https://evil.example.com/v2/catalog?page=2",
+            "http://api.example.com/v2/catalog?page=2",
+            "https://api.example.com:444/v2/catalog?page=2",
+            "//evil.example.com/",
+            "https://api.example.com@evil.example.com/",
+            "https://evil@api.example.com/v2/catalog?page=2",
+            "file:///etc/passwd",
+            "https://[",
+            "",
+        ] {
+            assert_eq!(next(elsewhere), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
     fn only_sensible_priors_are_taken() {
         let sample = |model: &str, value: &str| PrometheusSample {
             metric: BTreeMap::from([("model".to_owned(), model.to_owned())]),
@@ -99,5 +170,10 @@ mod tests {
             assert!(prior(&sample("glm-5", bad), "model").is_none(), "{bad}");
         }
         assert!(prior(&sample("glm-5", "1"), "instance").is_none());
+        let both = [sample("glm-5", "1"), sample("glm-5", "3"), sample("other", "0.5")];
+        let found = means(both.iter().filter_map(|sample| prior(sample, "model")));
+        let found: Vec<_> = found.iter().map(|(id, prior)| (id.as_str(), *prior)).collect();
+        let expected = [("glm-5", Duration::from_secs(2)), ("other", Duration::from_millis(500))];
+        assert_eq!(found, expected);
     }
 }

@@ -130,9 +130,8 @@ impl PriceTable {
         let pricing = &model.pricing;
         let live = self.live.get(&target.id).filter(|live| live.is_young(wall));
         let base = live.map_or(pricing.base, |live| overlaid(pricing.base, live.listing.rates));
-        let tiers = live.map(|live| &live.listing.tiers).filter(|tiers| !tiers.is_empty());
-        let tier =
-            tiers.unwrap_or(&pricing.tiers).iter().rev().find(|tier| input_tokens > tier.above);
+        let tiers = self.tiers(model, target, wall);
+        let tier = tiers.iter().rev().find(|tier| input_tokens > tier.above);
         let rates = tier.map_or(base, |tier| overlaid(base, tier.rates));
         let discount = discount(&pricing.schedule, wall);
         Quote {
@@ -141,6 +140,13 @@ impl PriceTable {
             tier: tier.map(|tier| tier.above),
             discount,
         }
+    }
+
+    /// The tiers in force by length of the input, by rising threshold: the feed's own, else the configured ones.
+    pub fn tiers<'t>(&'t self, model: &'t Model, target: &Target, wall: Timestamp) -> &'t [Tier] {
+        let live = self.live.get(&target.id).filter(|live| live.is_young(wall));
+        let tiers = live.map(|live| &live.listing.tiers).filter(|tiers| !tiers.is_empty());
+        tiers.unwrap_or(&model.pricing.tiers)
     }
 
     /// How long ago the live price of `target` was confirmed; `None` where it has none.

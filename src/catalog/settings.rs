@@ -110,6 +110,8 @@ pub struct LatencySource {
     pub query: String,
     /// The label that names the model.
     pub label: String,
+    /// How often it is asked.
+    pub refresh: Duration,
     /// Whether private addresses and clear text are allowed.
     pub allow_private: bool,
 }

@@ -89,8 +89,9 @@ fn write_endpoint(
     if quote.discount > 0.0 {
         let _ = write!(out, "; {:.0} % off at this time of day", quote.discount * 100.0);
     }
-    for tier in &model.pricing.tiers {
-        let (input, output) = (rate(tier.rates.input), rate(tier.rates.output));
+    for tier in table.tiers(model, target, now) {
+        let above = table.quote(model, target, tier.above.saturating_add(1), now).rates;
+        let (input, output) = (rate(above.input), rate(above.output));
         let _ = write!(out, "; above {} tokens input {input}, output {output}", tier.above);
     }
     out.push('\n');

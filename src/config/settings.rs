@@ -167,9 +167,10 @@ fn latency(value: &Value<'_>) -> Option<LatencySource> {
         Some(value) => value.filled_text(),
         None => Some("model"),
     };
+    let refresh = fields.duration("refresh", Times::Positive, Duration::from_mins(1));
     fields.finish();
     let (query, label) = (query?.to_owned(), label?.to_owned());
-    Some(LatencySource { prometheus: prometheus?, query, label, allow_private })
+    Some(LatencySource { prometheus: prometheus?, query, label, refresh, allow_private })
 }
 
 /// The most bytes that the path of a socket may have, with room for the name of the admin listener's behind it.

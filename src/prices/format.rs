@@ -65,24 +65,53 @@ pub enum Fault {
 
 /// Reads a document of `format`.
 pub fn parse(format: PriceFormat, bytes: &[u8]) -> Result<Parsed, Fault> {
+    page(format, bytes)?.parsed.usable()
+}
+
+/// One page of a list that may have several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// What it says; it may be nothing.
+    pub parsed: Parsed,
+    /// Where the next page is, as the page writes it.
+    pub next: Option<String>,
+}
+
+/// Reads one page of a list in `format`.
+pub fn page(format: PriceFormat, bytes: &[u8]) -> Result<Page, Fault> {
     if bytes.len() > MAX_BYTES {
         return Err(Fault::TooLarge);
     }
     let text = std::str::from_utf8(bytes).map_err(|fault| Fault::Malformed(fault.to_string()))?;
-    let parsed = match format {
-        PriceFormat::LiteLlm => litellm::parse(text),
-        PriceFormat::DigitalOcean => digitalocean::parse(text),
-        PriceFormat::ModelsDev => models_dev::parse(text),
-        PriceFormat::OpenRouter => openrouter::parse(text),
+    let whole = |parsed| Page { parsed, next: None };
+    match format {
+        PriceFormat::LiteLlm => litellm::parse(text).map(whole),
+        PriceFormat::DigitalOcean => digitalocean::page(text),
+        PriceFormat::ModelsDev => models_dev::parse(text).map(whole),
+        PriceFormat::OpenRouter => openrouter::parse(text).map(whole),
     }
-    .map_err(|fault| Fault::Malformed(fault.to_string()))?;
-    if parsed.entries.is_empty() {
-        return Err(Fault::Empty { rejected: parsed.rejected });
-    }
-    Ok(parsed)
+    .map_err(|fault| Fault::Malformed(fault.to_string()))
 }
 
 impl Parsed {
+    /// Takes another page in; of an entry that is on both the first stays.
+    pub fn extend(&mut self, page: Self) {
+        self.rejected = self.rejected.saturating_add(page.rejected);
+        for (key, listing) in page.entries {
+            if self.entries.len() < MAX_ENTRIES {
+                self.entries.entry(key).or_insert(listing);
+            }
+        }
+    }
+
+    /// The list, where it says anything at all.
+    pub fn usable(self) -> Result<Self, Fault> {
+        if self.entries.is_empty() {
+            return Err(Fault::Empty { rejected: self.rejected });
+        }
+        Ok(self)
+    }
+
     /// Takes an entry in where it says something; counts it where it makes no sense.
     fn take(&mut self, key: &str, listing: Option<Listing>) {
         let usable = !key.is_empty() && key.len() <= MAX_KEY && self.entries.len() < MAX_ENTRIES;

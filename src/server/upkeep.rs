@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::{
     engine::Engine,
     feeds,
+    ids::ModelId,
     prices::{PriceTable, feed::Feed},
     telemetry::clock,
 };
@@ -16,9 +17,6 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// How long after a failed fetch the next is tried, at most.
 const AGAIN: Duration = Duration::from_mins(1);
-
-/// How often Prometheus is asked.
-const PRIORS: Duration = Duration::from_mins(1);
 
 /// Keeps the prices in force up to date with the feeds of the catalog, for as long as the process lives.
 pub async fn prices(engine: Arc<Engine>) {
@@ -61,20 +59,29 @@ pub async fn prices(engine: Arc<Engine>) {
     }
 }
 
-/// Keeps the priors of models that this process has not used, where a source is configured.
+/// Keeps the priors of models that this process has not used, where a source is configured. An answer that cannot be
+/// used leaves the last good priors.
 pub async fn priors(engine: Arc<Engine>) {
     loop {
         let world = engine.world();
-        if let Some(source) = &world.catalog.settings.latency {
-            match feeds::latencies(source).await {
-                Ok(found) => {
-                    for (model, prior) in found {
-                        engine.stats.seed_prior(&model, Some(prior));
-                    }
+        let Some(source) = &world.catalog.settings.latency else {
+            drop(world);
+            sleep(LEAST).await;
+            continue;
+        };
+        match feeds::latencies(source).await {
+            Ok(found) => {
+                let known = |model: &ModelId| world.catalog.model(model.as_str()).is_some();
+                let found: Vec<_> = found.into_iter().filter(|(model, _)| known(model)).collect();
+                tracing::debug!(models = found.len(), "priors fetched");
+                for (model, prior) in found {
+                    engine.stats.seed_prior(&model, Some(prior));
                 }
-                Err(fault) => tracing::warn!(%fault, "no priors"),
             }
+            Err(fault) => tracing::warn!(%fault, "no priors; the last good ones stay"),
         }
-        sleep(PRIORS).await;
+        let wait = source.refresh.max(LEAST);
+        drop(world);
+        sleep(wait).await;
     }
 }

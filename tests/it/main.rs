@@ -54,6 +54,8 @@ mod playground_api;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod priors;
+#[cfg(test)]
 mod rank;
 #[cfg(test)]
 mod reload;

@@ -5,7 +5,7 @@ use crate::support::{
     reply,
     setup::Setup,
     until,
-    upstream::Upstream,
+    upstream::{Step, Upstream, send},
 };
 
 const DRY: &str = "/routing/v1/chat/completions";
@@ -67,25 +67,137 @@ fn i_every_public_format_is_read_over_http() {
     }
 }
 
+/// A page of `DigitalOcean`'s catalog with one model, and the address of the next.
+fn page(model: &str, next: Option<&str>) -> Vec<Step> {
+    let entry = format!(
+        r#"{{"model_id":"{model}","pricing":{{"input_price_per_million":2,"output_price_per_million":6}}}}"#
+    );
+    let pages = next.map_or_else(String::new, |next| format!(r#""next":"{next}","#));
+    let links = format!(r#"{{"pages":{{{pages}"first":"x","last":"y"}}}}"#);
+    reply::json(200, &format!(r#"{{"data":[{entry}],"links":{links},"meta":{{"total":9}}}}"#))
+}
+
+/// What `pointsman prices` says of a catalog in pages.
+fn listed(feed: &Upstream) -> String {
+    let model = Upstream::always(reply::chat("hello"));
+    let setup = setup(feed, &model, "digitalocean").with("# pages");
+    let folder = setup.write();
+    let output = run(&setup, &["prices", "-c", folder.main().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+#[test]
+fn every_page_of_a_catalog_is_read() {
+    let feed = Upstream::answering(|_, request| match request.target() {
+        "/prices.json" => page("first", Some("/prices.json?page=2")),
+        "/prices.json?page=2" => page("second", Some("?page=3&per_page=1")),
+        _ => page("alpha", None),
+    });
+    let text = listed(&feed);
+    assert!(text.contains("input 2.0000") && text.contains("3 prices"), "{text}");
+    assert_eq!(feed.requests(), 3);
+}
+
+/// What is answered to each request.
+type Script = Box<dyn Fn(usize) -> Vec<Step> + Send + Sync>;
+
+#[test]
+fn a_catalog_whose_pages_lead_astray_is_not_taken() {
+    let elsewhere = Upstream::always(page("alpha", None));
+    let away = format!("http://{}/prices.json?page=2", elsewhere.address());
+    let endless = |index: usize| page("alpha", Some(&format!("/prices.json?page={index}")));
+    let astray: [(&str, Script); 5] = [
+        ("same server", Box::new(move |_| page("alpha", Some(&away)))),
+        ("same server", Box::new(|_| page("alpha", Some("/prices.json")))),
+        ("50 pages", Box::new(endless)),
+        (
+            "status 500",
+            Box::new(|index| match index {
+                0 => page("alpha", Some("?page=2")),
+                _ => reply::json(500, "{}"),
+            }),
+        ),
+        (
+            "expected format",
+            Box::new(|index| match index {
+                0 => page("alpha", Some("?page=2")),
+                _ => reply::json(200, "<html>"),
+            }),
+        ),
+    ];
+    for (fault, answer) in astray {
+        let feed = Upstream::answering(move |index, _| answer(index));
+        let text = listed(&feed);
+        assert!(text.contains("not fetched") && text.contains(fault), "{fault}: {text}");
+        assert!(text.contains("input 1.0000") && text.contains("configured"), "{fault}: {text}");
+        assert!(feed.requests() <= 50);
+    }
+    assert_eq!(elsewhere.connections(), 0, "a page of another server was asked for");
+}
+
+/// More than a feed may be, in one entry.
+fn flood() -> Vec<Step> {
+    vec![
+        send(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        reply::chunk(r#"{"alpha":{"input_cost_per_token":9e-6,"x":""#),
+        Step::Flood(format!("10000\r\n{}\r\n", "x".repeat(0x10000)).into_bytes()),
+    ]
+}
+
 #[test]
 fn i08_what_a_feed_said_last_stays_when_it_breaks() {
     let model = Upstream::always(reply::chat("hello"));
+    let elsewhere =
+        Upstream::always(reply::json(200, r#"{"alpha":{"output_cost_per_token":9e-6}}"#));
     let [(format, document), ..] = FORMATS;
+    let redirect = format!("Location: http://{}/prices.json\r\n", elsewhere.address());
+    let says = |output: &str| {
+        reply::json(
+            200,
+            &format!(
+                r#"{{"alpha":{{"input_cost_per_token":{output},"output_cost_per_token":{output}}}}}"#
+            ),
+        )
+    };
+    let unknown =
+        r#"{"somebody-elses":{"input_cost_per_token":9e-6,"output_cost_per_token":9e-6}}"#;
+    let faults: Vec<Vec<Step>> = vec![
+        reply::json(200, "<html>not a price</html>"),
+        reply::json(200, ""),
+        reply::json(404, "{}"),
+        reply::json(500, document),
+        vec![send(reply::raw(302, &redirect, "")), Step::Fin],
+        vec![Step::Reset],
+        vec![send("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"alpha\":"), Step::Fin],
+        flood(),
+        says("-1"),
+        says("0"),
+        says("NaN"),
+        says("\"NaN\""),
+        says("1e999"),
+        says("null"),
+        says("\"EUR 3\""),
+        reply::json(200, unknown),
+        // A price a thousand times as high, or as low, has to be confirmed before it is believed.
+        says("6e-3"),
+        says("6e-9"),
+    ];
+    let count = faults.len();
     let feed = Upstream::answering(move |index, _| match index {
         0 => reply::json(200, document),
-        1 => reply::json(200, "<html>not a price</html>"),
-        2 => reply::json(404, "{}"),
-        3 => reply::json(200, r#"{"alpha":{"input_cost_per_token":-1,"output_cost_per_token":0}}"#),
-        // A price a thousand times as high has to be confirmed before it is believed.
-        _ => reply::json(
-            200,
-            r#"{"alpha":{"input_cost_per_token":2e-3,"output_cost_per_token":6e-3}}"#,
-        ),
+        index => faults[(index - 1) % count].clone(),
     });
     let program = Program::start(&setup(&feed, &model, format));
     until("the feed is in force", || ((expected_cost(&program) - 6.0).abs() < 1e-3).then_some(()));
-    until("the feed has failed in every way", || (feed.requests() > 5).then_some(()));
-    assert!((expected_cost(&program) - 6.0).abs() < 1e-3);
+    for fault in 0..count {
+        // The next fetch begins only when the one before it has been dealt with.
+        feed.request(fault + 2);
+        assert!((expected_cost(&program) - 6.0).abs() < 1e-3, "after fault {fault}");
+    }
+    assert_eq!(elsewhere.connections(), 0, "a redirect was followed");
     assert_eq!(
         program.post("/v1/chat/completions", &[], &chat("alpha", "hi", false)).status(),
         200

@@ -3,6 +3,8 @@
 //! The fields are named per million, but the live catalog has been seen to hold dollars per token in them. No model
 //! costs less than 0.001 dollars per million tokens, and none 0.001 dollars per token, so each value says by its size
 //! which of the two it is.
+//!
+//! The list comes in pages: `links.pages.next` is the address of the next one.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +14,7 @@ use crate::{
     money::PerMillion,
     prices::{
         Listing,
-        format::{Figure, Parsed, entry, tiers},
+        format::{Figure, Page, Parsed, entry, tiers},
     },
 };
 
@@ -23,6 +25,18 @@ const PER_TOKEN_BELOW: f64 = 0.001;
 struct Document<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    links: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    pages: Option<Pages>,
+}
+
+#[derive(Deserialize)]
+struct Pages {
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +72,7 @@ struct Variant {
     prices: Option<Prices>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Parsed, serde_json::Error> {
+pub(super) fn page(text: &str) -> Result<Page, serde_json::Error> {
     let document: Document<'_> = serde_json::from_str(text)?;
     let mut parsed = Parsed::default();
     for raw in document.data {
@@ -73,7 +87,8 @@ pub(super) fn parse(text: &str) -> Result<Parsed, serde_json::Error> {
             None => parsed.take("", None),
         }
     }
-    Ok(parsed)
+    let next = document.links.and_then(entry::<Links>).and_then(|links| links.pages?.next);
+    Ok(Page { parsed, next: next.filter(|next| !next.is_empty()) })
 }
 
 fn listing(prices: &Prices, detail: Option<&Detail>) -> Listing {
