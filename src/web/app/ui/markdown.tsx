@@ -197,7 +197,7 @@ function Grid({ node, known }: { node: Extract<Nodes, { type: 'table' }>; known:
   const align = (place: number) => ({ textAlign: node.align?.[place] ?? 'left' }) as const;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus
-    <section class="grid" tabIndex={0} aria-label="Table">
+    <div role="group" class="grid" tabIndex={0} aria-label="Table">
       <table>
         <thead>
           <tr>
@@ -220,6 +220,6 @@ function Grid({ node, known }: { node: Extract<Nodes, { type: 'table' }>; known:
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

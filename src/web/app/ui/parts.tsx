@@ -152,7 +152,7 @@ export function Table<Row>(props: {
   // A table wider than its box scrolls, and whoever has only a keyboard must reach it.
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus
-    <section class="table-box" tabIndex={0} aria-label={props.caption}>
+    <div role="group" class="table-box" tabIndex={0} aria-label={props.caption}>
       <table class="table">
         <caption class="unseen">{props.caption}</caption>
         <thead>
@@ -191,7 +191,7 @@ export function Table<Row>(props: {
         </tbody>
       </table>
       {rows.length === 0 && <div class="empty small">{props.empty ?? 'Nothing yet.'}</div>}
-    </section>
+    </div>
   );
 }
 
@@ -242,7 +242,7 @@ export const Drawer = (props: Omit<Box, 'kind'>) => <Dialog {...props} kind="dra
 export function Empty({ title, children }: Children & { title: string }) {
   return (
     <div class="empty">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children}
     </div>
   );

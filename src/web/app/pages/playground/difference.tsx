@@ -33,7 +33,7 @@ export const inWords = (a: RunState, b: RunState): string =>
 
 export function Difference({ a, b }: { a: RunState; b: RunState }) {
   return (
-    <section class="difference" aria-label="A against B">
+    <div role="group" class="difference" aria-label="A against B">
       <span class="label">A against B</span>
       {differences(a, b).map(line => (
         <div key={line.name}>
@@ -47,6 +47,6 @@ export function Difference({ a, b }: { a: RunState; b: RunState }) {
           {ms(a.endMs)} and {ms(b.endMs)} in all
         </span>
       )}
-    </section>
+    </div>
   );
 }

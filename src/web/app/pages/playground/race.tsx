@@ -19,7 +19,7 @@ export function Race({ lanes }: { lanes: Lane[] }) {
   const { step, end } = ticks(Math.max(400, ...reached));
   const marks = Array.from({ length: Math.round(end / step) + 1 }, (_, place) => place * step);
   return (
-    <section class="race" aria-label="Race: both sides on one time axis">
+    <div role="group" class="race" aria-label="Race: both sides on one time axis">
       {lanes.map((lane, place) => (
         <LaneRow key={lane.side} lane={lane} reached={reached[place] ?? 0} end={end} />
       ))}
@@ -47,7 +47,7 @@ export function Race({ lanes }: { lanes: Lane[] }) {
           <i class="k-answer" /> generation
         </span>
       </div>
-    </section>
+    </div>
   );
 }
 

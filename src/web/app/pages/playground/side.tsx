@@ -34,7 +34,7 @@ type Props = {
 export function Side({ side, run, state, prompt, whole, hidden }: Props) {
   const title = hidden ?? `${side.toUpperCase()}: ${shown(run.target)}`;
   return (
-    <section class={`side card ${hidden ? '' : side}`} aria-label={title}>
+    <div role="group" class={`side card ${hidden ? '' : side}`} aria-label={title}>
       <header>
         {!hidden && (
           <span class="badge" aria-hidden="true">
@@ -48,7 +48,7 @@ export function Side({ side, run, state, prompt, whole, hidden }: Props) {
         <Answer state={state} run={run} />
         {!hidden && <Below run={run} state={state} prompt={prompt} />}
       </div>
-    </section>
+    </div>
   );
 }
 
@@ -158,14 +158,14 @@ function Below({ run, state, prompt }: { run: Run; state: RunState; prompt: stri
   return (
     <>
       {decision ? (
-        <section class="decision-box" aria-label="Decision">
+        <div role="group" class="decision-box" aria-label="Decision">
           <h4 class="unseen">Decision</h4>
           <DecisionCard
             decision={decision}
             answered={state.model}
             onDropPin={run.session && !running(state) ? () => dropPin(run) : undefined}
           />
-        </section>
+        </div>
       ) : (
         running(state) && <Loading lines={4} what="Waiting for the decision" />
       )}

@@ -66,7 +66,7 @@ export function Results({ batch }: { batch: Batch }) {
       <Card title="Cost against first token" class="plot">
         <Scatter batch={batch} chosen={chosen.value} onChoose={go} hideSides={hides} />
       </Card>
-      <Card title="Prompts" class="list" flush end={<Keys />}>
+      <Card title="Results" class="list" flush end={<Keys />}>
         <div class="table-box rows">
           <table class="table">
             <caption class="unseen">Prompts and what each side made of them</caption>
@@ -161,7 +161,7 @@ function TotalsTable({ batch }: { batch: Batch }) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus */}
-      <section class="table-box" tabIndex={0} aria-label="Totals of both sides">
+      <div role="group" class="table-box" tabIndex={0} aria-label="Totals of both sides">
         <table class="table">
           <caption class="unseen">Totals of both sides</caption>
           <thead>
@@ -189,7 +189,7 @@ function TotalsTable({ batch }: { batch: Batch }) {
             ))}
           </tbody>
         </table>
-      </section>
+      </div>
       <p class="small faint">
         From cost to matches, and who answered: over the {both} {both === 1 ? 'prompt' : 'prompts'} that both
         answered.
