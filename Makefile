@@ -1,33 +1,51 @@
 # Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test web web-lint runtime lint fmt clippy deny doc bench peers help
+.PHONY: build demo test web web-lint web-test pages runtime lint fmt clippy deny doc bench peers help
 
 target := $(or $(CARGO_TARGET_DIR),target)
 venv := .tools/venv
+npm_ready := src/web/node_modules/.package-lock.json
+web_sources := $(shell find src/web -type d \( -name node_modules -o -name dist \) -prune -o -type f -print)
 deny_version := 0.20.2
 
 # zlib-ng is built with cmake; .ci/runtime brings it where the machine has none.
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/cmake/cmake/data/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-build: runtime ## the program, with ONNX Runtime and the default classifier beside it
+build: runtime pages ## the program, with ONNX Runtime and the default classifier beside it
 	cargo build --release --locked
 	.ci/runtime $(target)/release
 
 demo: build ## simulated providers, the proxy and requests to try: no key, no network
 	$(target)/release/pointsman demo
 
-web: ## the pages of the admin listener, built with npm from the lock file: Node 20.19 or newer
-	cd src/web && npm ci --no-audit --no-fund && npm run build
+web: src/web/dist/index.html ## the pages of the admin listener, built with npm from the lock file: Node 20.19 or newer
 
-web-lint: ## the pages' types, style and unit tests; after `make web`
+src/web/dist/index.html: $(npm_ready) $(web_sources)
+	cd src/web && npm run build
+	touch $@
+
+$(npm_ready): src/web/package-lock.json
+	cd src/web && npm ci --no-audit --no-fund
+	touch $@
+
+# The program embeds the pages where they could be built, and does without where they could not.
+pages:
+	@if ! command -v npm >/dev/null; then echo "no npm: built without the pages (Node 20.19 or newer brings them)"; \
+	elif ! $(MAKE) --no-print-directory $(npm_ready); then echo "no packages from npm: built without the pages"; \
+	else $(MAKE) --no-print-directory web; fi
+
+web-lint: web ## the pages' types, style and unit tests
 	cd src/web && npm run check && npm test
+
+web-test: ## the pages in Debian's Chromium, which root installs where it is missing; after `make web` and `cargo build`
+	tests/web/run.sh
 
 runtime: ## ONNX Runtime and cmake, into .tools/
 	.ci/runtime
 
-test: runtime $(venv)/ready ## every test, the SDKs' among them
+test: runtime pages $(venv)/ready ## every test, the SDKs' among them
 	.ci/runtime $(target)/debug
 	if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --locked; \
