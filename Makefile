@@ -1,7 +1,7 @@
 # Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test web web-lint web-test pages runtime lint fmt clippy deny doc bench peers help
+.PHONY: build demo test web web-lint web-test pages runtime lint fmt clippy deny doc bench soak chaos repeat peers help
 
 target := $(or $(CARGO_TARGET_DIR),target)
 venv := .tools/venv
@@ -75,6 +75,17 @@ deny:
 
 bench: build ## CPU and added latency as ratios, against nginx and other gateways where they are installed
 	cargo bench --locked --bench end_to_end
+
+soak: build ## minutes of everything at once, and what was lost or grew: SECONDS=180
+	POINTSMAN_BIN=$(abspath $(target))/release/pointsman POINTSMAN_SOAK_SECONDS=$(or $(SECONDS),180) \
+		cargo test --locked --test it endurance::soak -- --nocapture
+
+chaos: build ## minutes of faults between the proxy and its providers, and what callers got: SECONDS=180
+	POINTSMAN_BIN=$(abspath $(target))/release/pointsman POINTSMAN_CHAOS_SECONDS=$(or $(SECONDS),180) \
+		cargo test --locked --test it endurance::chaos -- --nocapture
+
+repeat: $(venv)/ready ## the black-box cases over and over, until one fails: TIMES=50
+	.ci/repeat $(or $(TIMES),50)
 
 peers: ## other gateways to measure against, into .tools/
 	python3 -m venv .tools/litellm

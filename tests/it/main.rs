@@ -26,9 +26,13 @@ mod config;
 #[cfg(test)]
 mod dialect;
 #[cfg(test)]
+mod endurance;
+#[cfg(test)]
 mod failoverbench;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod frames;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

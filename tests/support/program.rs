@@ -214,6 +214,11 @@ impl Program {
         self.log.look(|log| log.lines.clone())
     }
 
+    /// Takes the log so far away: for tests that would otherwise keep too much of it.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        self.log.change(|log| std::mem::take(&mut log.lines))
+    }
+
     /// Waits for a log line that holds `text`.
     #[track_caller]
     pub(crate) fn logged(&self, text: &str) -> String {
@@ -243,6 +248,11 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
     fn settle(&mut self) {

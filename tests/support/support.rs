@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod program;
+pub(crate) mod relay;
 pub(crate) mod reply;
 pub(crate) mod setup;
 pub(crate) mod sse;
