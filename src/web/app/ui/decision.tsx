@@ -19,7 +19,7 @@ export function DecisionCard({ decision, answered, onDropPin }: Props) {
   return (
     <div class="decision">
       <Verdict decision={decision} />
-      {decision.tasks.length > 0 && <Tasks decision={decision} />}
+      {decision.none !== null && <Tasks decision={decision} />}
       <Candidates decision={decision} answered={answered ?? null} />
       <Pin decision={decision} onDrop={onDropPin} />
       <Facts decision={decision} />
@@ -42,6 +42,8 @@ function Verdict({ decision }: { decision: Decision }) {
   const most = decision.tasks[0];
   const none = decision.none;
   let told: ComponentChildren = REASONS[reason]?.meaning;
+  if (none === null && (reason === 'pinned' || reason === 'continued'))
+    told = `${REASONS[reason]?.meaning} The classifier was not asked.`;
   if (reason === 'matched' && confidence !== null)
     told = `${percent(confidence)} sure; ${percent(threshold)} would have been enough.`;
   else if (reason === 'no_match' && most?.probability != null && none !== null)
@@ -68,7 +70,7 @@ function Tasks({ decision }: { decision: Decision }) {
     ...decision.tasks.map(task => ({ ...task, none: false })),
     { name: 'none of these', probability: decision.none, none: true },
   ];
-  if (decision.none !== null) rows.sort((one, other) => (other.probability ?? 0) - (one.probability ?? 0));
+  rows.sort((one, other) => (other.probability ?? 0) - (one.probability ?? 0));
   // None is never hidden: it is what the rest is measured against.
   const shown = rows.filter(
     (row, place) => all.value || rows.length <= SHOWN + 1 || place < SHOWN || row.none,
