@@ -1,10 +1,16 @@
-# The program, ONNX Runtime and the default classifier beside it, and nothing else of ours.
+# The program with its pages, ONNX Runtime and the default classifier beside it, and nothing else of ours.
+FROM node:22-bookworm-slim AS web
+WORKDIR /web
+COPY src/web .
+RUN npm ci && npm run build
+
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends cmake python3-pip \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+COPY --from=web /web/dist src/web/dist
 RUN cargo build --release --locked \
     && .ci/runtime target/release \
     && mkdir -p /out/router-models \
