@@ -218,6 +218,53 @@ describe('playground', () => {
   });
 });
 
+describe('routers', () => {
+  test('a router edited as YAML decides the next request', async () => {
+    const { page, complaints, close } = await openPage(chrome.browser);
+    const prompt = 'Explain what this regular expression matches: ^(a|b)+$';
+    await page.goto(`${demo.admin}/playground#a=router:software-engineering&b=glm-5&max-tokens=8`);
+    await ask(page, prompt);
+    await answered(page);
+    assert.notEqual(await side(page, 'A').locator('.chosen').textContent(), 'claude-sonnet-4-6');
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Routers' }).click();
+    await page.getByRole('navigation', { name: 'Routers' }).getByRole('button', { name: /software-engineering/ }).click();
+    const yaml = page.getByRole('textbox', { name: 'Router as YAML' });
+    await page.waitForFunction(() => /code-explanation/.test(document.querySelector('textarea')?.value ?? ''));
+    const before = await yaml.inputValue();
+    const after = before.replace(/(task_slug: code-explanation\n\s+models: )\[.*\]/, '$1[claude-sonnet-4-6]');
+    assert.notEqual(before, after);
+    await yaml.fill(after);
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await told(page).getByText('software-engineering is saved').waitFor();
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Playground' }).click();
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    await page.getByLabel('This', { exact: false }).first().waitFor();
+    await ask(page, prompt);
+    await answered(page);
+    assert.equal(await side(page, 'A').locator('.chosen').textContent(), 'claude-sonnet-4-6');
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test('a prompt is kept as an example of a task, with what the library knows of it', async () => {
+    const { page, complaints, close } = await openPage(chrome.browser);
+    const prompt = 'Is this bread name any good: Crumb and Circumstance?';
+    await page.goto(`${demo.admin}/playground#a=router:general&b=glm-5&max-tokens=8`);
+    await ask(page, prompt);
+    await answered(page);
+    await side(page, 'A').getByText('Keep this prompt as an example').click();
+    await side(page, 'A').getByLabel('Task', { exact: true }).selectOption('brainstorming-ideation');
+    await side(page, 'A').getByRole('button', { name: 'Keep', exact: true }).click();
+    await told(page).getByText('Saved: an example of brainstorming-ideation in general').waitFor();
+    const { model_routers: routers } = await api('/v2/gen-ai/models/routers');
+    const task = routers.find(router => router.name === 'general').config.policies.map(policy => policy.custom_task).find(custom => custom?.name === 'brainstorming-ideation');
+    assert.equal(task.examples.at(-1), prompt);
+    assert.ok(task.examples.length > 1 && task.description, JSON.stringify(task));
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+});
+
 describe('every page', () => {
   for (const colorScheme of ['light', 'dark']) {
     for (const path of [...PAGES, '/playground#view=many']) {

@@ -1,154 +1,154 @@
 /**
- * Markdown as elements. What a model wrote is untrusted: it is parsed to a tree and each node becomes an element of
- * ours, so no text ever becomes markup. HTML in it is shown as text, images are links (nothing is fetched), links go
- * to http, https or mailto alone.
+ * Markdown as elements. What a model wrote is untrusted: it is read into tokens and each becomes an element of ours, so
+ * no text ever becomes markup. HTML in it is shown as text, images are links (nothing is fetched), links go to http,
+ * https or mailto alone.
  */
 import './markdown.css';
-import type { Definition, Nodes, Root, RootContent } from 'mdast';
-import { fromMarkdown } from 'mdast-util-from-markdown';
-import { gfmFromMarkdown } from 'mdast-util-gfm';
-import { gfm } from 'micromark-extension-gfm';
-import { type ComponentChildren, h, type VNode } from 'preact';
+import { lexer, type MarkedToken, type Token, type Tokens } from 'marked';
+import { Component, type ComponentChildren, h } from 'preact';
 import { useRef } from 'preact/hooks';
 import { toast } from './toast';
 
-const extensions = [gfm()];
-const mdastExtensions = [gfmFromMarkdown()];
+/** The blocks of a text. */
+export const parse = (text: string): MarkedToken[] => lexer(text, { gfm: true }) as MarkedToken[];
 
-/** The tree of a text. */
-export const parse = (text: string): Root => fromMarkdown(text, { extensions, mdastExtensions });
-
-type Definitions = Map<string, Definition>;
-type State = { from: number; text: string; blocks: VNode[] };
+type State = { text: string; from: number; settled: Token[] };
+const START: State = { text: '', from: 0, settled: [] };
 
 /**
- * Renders `text` while it grows: blocks that can no longer change are parsed and built once, only the last is done again.
- * Links to definitions are resolved when the text is whole.
+ * Reads a text that grows: what can no longer change is read once, only the last block again. Links to definitions are
+ * resolved when the text is whole.
  */
+export function grow(state: State, text: string): { state: State; last: Token[] } {
+  const { from, settled } = text.startsWith(state.text) ? state : START;
+  const rest = text.slice(from);
+  const tokens = parse(rest);
+  const place = tokens.findLastIndex(token => token.type !== 'space');
+  const last = tokens.slice(Math.max(0, place));
+  const end = last.map(token => token.raw).join('');
+  // A token's own words are where the text ends, unless the reader has written them anew (a tab as spaces, say).
+  if (place < 1 || !rest.endsWith(end))
+    return { state: { text: text.slice(0, from), from, settled }, last: tokens };
+  const next = text.length - end.length;
+  return {
+    state: { text: text.slice(0, next), from: next, settled: [...settled, ...tokens.slice(0, place)] },
+    last,
+  };
+}
+
 export function Markdown({ text, growing }: { text: string; growing: boolean }) {
-  const state = useRef<State>({ from: 0, text: '', blocks: [] });
-  if (!growing) {
-    const whole = parse(text);
-    return <div class="markdown">{children(whole, definitions(whole))}</div>;
-  }
-  const kept = state.current;
-  if (!text.startsWith(kept.text)) state.current = { from: 0, text: '', blocks: [] };
-  const { from, blocks } = state.current;
-  const tree = parse(text.slice(from));
-  const last = tree.children.at(-1);
-  const settled = tree.children.slice(0, -1).map((node, place) => block(node, blocks.length + place));
-  const start = last?.position?.start.offset ?? 0;
-  state.current = { from: from + start, text: text.slice(0, from + start), blocks: [...blocks, ...settled] };
+  const state = useRef<State>(START);
+  // One kind of line end, so that tokens and text agree.
+  const clean = text.replaceAll('\r\n', '\n');
+  if (!growing) return <div class="markdown">{all(parse(clean))}</div>;
+  const { state: next, last } = grow(state.current, clean);
+  state.current = next;
   return (
     <div class="markdown">
-      {state.current.blocks}
-      {last && block(last, state.current.blocks.length)}
+      {next.settled.map((token, place) => (
+        <Block key={place} token={token} />
+      ))}
+      {last.map((token, place) => (
+        <Block key={next.settled.length + place} token={token} />
+      ))}
     </div>
   );
 }
 
-const NONE: Definitions = new Map();
-const block = (node: RootContent, key: number): VNode => (<Block key={key} node={node} />) as VNode;
-function Block({ node }: { node: RootContent }) {
-  return <>{element(node, NONE)}</>;
+/** One token; the same token again is not built again. */
+class Block extends Component<{ token: Token }> {
+  override shouldComponentUpdate(next: { token: Token }): boolean {
+    return next.token !== this.props.token;
+  }
+  render() {
+    return <>{element(this.props.token as MarkedToken)}</>;
+  }
 }
 
-function definitions(tree: Root): Definitions {
-  const found: Definitions = new Map();
-  const visit = (node: Nodes) => {
-    if (node.type === 'definition' && !found.has(node.identifier)) found.set(node.identifier, node);
-    if ('children' in node) node.children.forEach(visit);
-  };
-  visit(tree);
-  return found;
-}
+const all = (tokens: Token[] | undefined): ComponentChildren[] =>
+  (tokens ?? []).map((token, place) => <Block key={place} token={token} />);
 
-function children(node: { children: Nodes[] }, known: Definitions): ComponentChildren[] {
-  return node.children.map((child, place) => <Node key={place} node={child} known={known} />);
-}
-
-const Node = ({ node, known }: { node: Nodes; known: Definitions }) => <>{element(node, known)}</>;
-
-function element(node: Nodes, known: Definitions): ComponentChildren {
-  switch (node.type) {
+function element(token: MarkedToken): ComponentChildren {
+  switch (token.type) {
     case 'text':
-      return node.value;
+      return token.tokens ? all(token.tokens) : decoded(token.text);
+    case 'escape':
+      return token.text;
     case 'html':
-      return <span class="raw">{node.value}</span>;
+      return <span class="raw">{token.raw}</span>;
     case 'paragraph':
-      return <p>{children(node, known)}</p>;
+      return <p>{all(token.tokens)}</p>;
     case 'heading':
       // The page's own outline ends where an answer's begins.
-      return h(`h${Math.min(6, node.depth + 3)}`, { class: `h${node.depth}` }, children(node, known));
-    case 'emphasis':
-      return <em>{children(node, known)}</em>;
+      return h(`h${Math.min(6, token.depth + 3)}`, { class: `h${token.depth}` }, all(token.tokens));
+    case 'em':
+      return <em>{all(token.tokens)}</em>;
     case 'strong':
-      return <strong>{children(node, known)}</strong>;
-    case 'delete':
-      return <del>{children(node, known)}</del>;
-    case 'inlineCode':
-      return <code>{node.value}</code>;
+      return <strong>{all(token.tokens)}</strong>;
+    case 'del':
+      return <del>{all(token.tokens)}</del>;
+    case 'codespan':
+      return <code>{token.text}</code>;
     case 'code':
-      return <Code text={node.value} language={node.lang ?? ''} />;
+      return <Code text={token.text} language={token.lang ?? ''} />;
     case 'blockquote':
-      return <blockquote>{children(node, known)}</blockquote>;
+      return <blockquote>{all(token.tokens)}</blockquote>;
     case 'list':
-      return node.ordered ? (
-        <ol start={node.start ?? 1}>{children(node, known)}</ol>
+      return token.ordered ? (
+        <ol start={token.start === '' ? 1 : token.start}>{token.items.map(item)}</ol>
       ) : (
-        <ul>{children(node, known)}</ul>
+        <ul>{token.items.map(item)}</ul>
       );
-    case 'listItem':
+    case 'checkbox':
       return (
-        <li class={node.checked == null ? '' : 'task'}>
-          {node.checked != null && (
-            <input
-              type="checkbox"
-              checked={node.checked}
-              disabled
-              aria-label={node.checked ? 'done' : 'to do'}
-            />
-          )}
-          {node.spread === false ? tight(node, known) : children(node, known)}
-        </li>
+        <input
+          type="checkbox"
+          checked={token.checked}
+          disabled
+          aria-label={token.checked ? 'done' : 'to do'}
+        />
       );
-    case 'thematicBreak':
+    case 'hr':
       return <hr />;
-    case 'break':
+    case 'br':
       return <br />;
     case 'link':
-      return <Link url={node.url}>{children(node, known)}</Link>;
-    case 'linkReference': {
-      const to = known.get(node.identifier);
-      return to ? <Link url={to.url}>{children(node, known)}</Link> : children(node, known);
-    }
+      return <Link url={token.href}>{all(token.tokens)}</Link>;
     case 'image':
-      return <Link url={node.url}>image: {node.alt || node.url}</Link>;
-    case 'imageReference':
-      return <Link url={known.get(node.identifier)?.url ?? ''}>image: {node.alt}</Link>;
-    case 'footnoteReference':
-      return <sup>[{node.identifier}]</sup>;
-    case 'footnoteDefinition':
-      return (
-        <div class="footnote">
-          <sup>[{node.identifier}]</sup> {children(node, known)}
-        </div>
-      );
+      return <Link url={token.href}>image: {token.text || token.href}</Link>;
     case 'table':
-      return <Grid node={node} known={known} />;
-    case 'root':
-      return children(node, known);
+      return <Grid table={token} />;
     default:
       return null;
   }
 }
 
-/** Items of a tight list hold their paragraphs' text without the paragraphs. */
-function tight(node: { children: Nodes[] }, known: Definitions): ComponentChildren[] {
-  return node.children.map((child, place) =>
-    child.type === 'paragraph' ? children(child, known) : <Node key={place} node={child} known={known} />,
-  );
-}
+const item = (one: Tokens.ListItem, place: number) => (
+  <li key={place} class={one.task ? 'task' : ''}>
+    {all(one.tokens)}
+  </li>
+);
+
+const NAMED: Record<string, string> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  nbsp: '\u00a0',
+  hellip: '…',
+  mdash: '—',
+  ndash: '–',
+  copy: '©',
+};
+
+/** The usual character references as their characters; the rest stays as it was written. */
+export const decoded = (text: string): string =>
+  text.replace(/&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([a-z]{2,6}));/g, (whole, decimal, hex, name) => {
+    if (name) return NAMED[name] ?? whole;
+    const code = decimal ? Number.parseInt(decimal, 10) : Number.parseInt(hex, 16);
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
 
 /** Only addresses that cannot run anything; what is no address stays text. */
 export function safeUrl(url: string): string | null {
@@ -192,28 +192,27 @@ function Code({ text, language }: { text: string; language: string }) {
   );
 }
 
-function Grid({ node, known }: { node: Extract<Nodes, { type: 'table' }>; known: Definitions }) {
-  const [head, ...rows] = node.children;
-  const align = (place: number) => ({ textAlign: node.align?.[place] ?? 'left' }) as const;
+function Grid({ table }: { table: Tokens.Table }) {
+  const align = (place: number) => ({ textAlign: table.align[place] ?? 'left' }) as const;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the focus
     <div role="group" class="grid" tabIndex={0} aria-label="Table">
       <table>
         <thead>
           <tr>
-            {head?.children.map((cell, place) => (
+            {table.header.map((cell, place) => (
               <th key={place} scope="col" style={align(place)}>
-                {children(cell, known)}
+                {all(cell.tokens)}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {rows.map((row, number) => (
+          {table.rows.map((row, number) => (
             <tr key={number}>
-              {row.children.map((cell, place) => (
+              {row.map((cell, place) => (
                 <td key={place} style={align(place)}>
-                  {children(cell, known)}
+                  {all(cell.tokens)}
                 </td>
               ))}
             </tr>

@@ -115,7 +115,7 @@ async function follow(run: Run, ask: Ask, watch: boolean, signal: AbortSignal): 
       task: response.headers.get('x-model-router-selected-route'),
     });
     if (!response.ok) throw await errorOf(response);
-    await readAnswer(run, response);
+    await readAnswer(run, response, watch ? onFrame : seldom);
     set(run, { phase: 'done', endMs: elapsed(run) });
   } catch (error) {
     const told = asApiError(error);
@@ -142,8 +142,8 @@ type Chunk = {
   error?: { message: string; code?: string; type?: string };
 };
 
-/** Gathers what streams in; the page is told at most once a frame, however many pieces come. */
-async function readAnswer(run: Run, response: Response): Promise<void> {
+/** Gathers what streams in; the page is told when `later` says so, however many pieces come. */
+async function readAnswer(run: Run, response: Response, later: (work: () => void) => void): Promise<void> {
   let text = '';
   let reasoning = '';
   let due = false;
@@ -177,12 +177,18 @@ async function readAnswer(run: Run, response: Response): Promise<void> {
     if (run.state.peek().firstMs === null) set(run, { phase: 'streaming', firstMs: elapsed(run) });
     if (!due) {
       due = true;
-      onFrame(tell);
+      // Drawing a very long answer takes longer than a frame.
+      (text.length < 16_000 ? later : seldom)(tell);
     }
   }
   tell();
   if (!ended) throw new ApiError(response.status, 'incomplete', 'The answer broke off before its end.');
 }
+
+/** Among many prompts hardly any answer is looked at while it grows. */
+const seldom = (work: () => void): void => {
+  setTimeout(work, 500);
+};
 
 /** The next frame; a page that is not shown gets none, so a timer stands by. */
 function onFrame(work: () => void): void {
