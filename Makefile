@@ -1,10 +1,11 @@
 # Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test web web-lint web-test pages runtime lint fmt clippy deny doc bench soak chaos repeat peers help
+.PHONY: build demo test train-smoke web web-lint web-test pages runtime lint fmt clippy deny doc bench soak chaos repeat peers help
 
 target := $(or $(CARGO_TARGET_DIR),target)
 venv := .tools/venv
+trainer := .tools/trainer
 npm_ready := src/web/node_modules/.package-lock.json
 web_sources := $(shell find src/web -type d \( -name node_modules -o -name dist \) -prune -o -type f -print)
 deny_version := 0.20.2
@@ -45,11 +46,20 @@ web-test: ## the pages in Debian's Chromium, which root installs where it is mis
 runtime: ## ONNX Runtime and cmake, into .tools/
 	.ci/runtime
 
-test: runtime pages $(venv)/ready ## every test, the SDKs' among them
+test: runtime pages $(venv)/ready train-smoke ## every test, the SDKs' and the classifier's training among them
 	.ci/runtime $(target)/debug
 	if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --locked; \
 	else cargo test --locked --no-fail-fast; fi
+
+# Torch loads only with its CUDA libraries: 4.3 GB on disk, some minutes. Where PyPI has none for this machine, a word says so.
+train-smoke: ## the classifier's training from end to end on a fixture: seconds, after torch is there
+	@if [ $(trainer)/ready -nt router-models/train/requirements.txt ] || { \
+		python3 -m venv $(trainer) && \
+		$(trainer)/bin/python -m pip install --quiet --no-cache-dir --no-deps -r router-models/train/requirements.txt && \
+		touch $(trainer)/ready; \
+	}; then $(trainer)/bin/python router-models/train/smoke.py; \
+	else echo "SKIPPED: train-smoke: PyPI gave no torch for this machine" >&2; fi
 
 # The SDKs that callers use, to try them against the program.
 $(venv)/ready: tests/sdk/requirements.txt

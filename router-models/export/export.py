@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name in ("base", "tokenizer", "checkpoint", "data", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--figures", type=Path, help="where to write what was measured, for the model card")
     return parser.parse_args()
 
 
@@ -57,12 +58,19 @@ def _manifest(folder: Path, scale: float, calibration: calibrate.Calibration) ->
     }
 
 
-def _figures(name: str, over: list[calibrate.Sample], at: calibrate.Calibration) -> None:
+def _figures(name: str, over: list[calibrate.Sample], at: calibrate.Calibration) -> dict:
+    found = {
+        "name": name,
+        "rows": len(over),
+        "accuracy": calibrate.accuracy(over, at),
+        "none_recall": calibrate.none_recall(over, at),
+        "calibration_error": calibrate.calibration_error(over, at),
+    }
     print(
-        f"{name}: {len(over)} rows, accuracy {calibrate.accuracy(over, at):.1%}, "
-        f"recall of none {calibrate.none_recall(over, at):.1%}, "
-        f"calibration error {calibrate.calibration_error(over, at):.1%}"
+        "{name}: {rows} rows, accuracy {accuracy:.1%}, recall of none {none_recall:.1%}, "
+        "calibration error {calibration_error:.1%}".format_map(found)
     )
+    return found
 
 
 def _families(over: list[calibrate.Sample]) -> Iterable[tuple[str, list[calibrate.Sample]]]:
@@ -93,11 +101,15 @@ def main() -> None:
     manifest = json.dumps(_manifest(given.out, scale, calibration), indent=2)
     (given.out / "model.json").write_text(manifest + "\n", encoding="utf-8")
     print(calibration)
-    _figures("unseen tasks, float32 at its own calibration", exact, calibrate.fit(exact))
-    _figures("unseen tasks", found, calibration)
-    for family, part in _families(over):
-        _figures(family, part, calibration)
-    _figures("with examples", calibrate.samples(calibrate.read(given.data / "dev_ex.jsonl"), encoder), calibration)
+    with_examples = calibrate.samples(calibrate.read(given.data / "dev_ex.jsonl"), encoder)
+    figures = [
+        _figures("unseen tasks", found, calibration),
+        _figures("unseen tasks in float32, at its own calibration", exact, calibrate.fit(exact)),
+        *(_figures(family, part, calibration) for family, part in _families(over)),
+        _figures("with examples", with_examples, calibration),
+    ]
+    if given.figures:
+        given.figures.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

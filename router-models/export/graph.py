@@ -19,9 +19,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
+import weights
 from weights import WIDTH, Words
 
-LAYERS = 12
 HEADS = 12
 POSITIONS = 64
 OPSET = 20
@@ -191,7 +191,7 @@ def build(parameters: dict[str, np.ndarray], words: Words, spared: list[Spared] 
     graph.initializers.append(_outside("word.nibbles", words.nibbles, 0))
     graph.initializers.append(_outside("word.scales", words.scales, words.nibbles.nbytes))
     states = _embed(graph, parameters)
-    for index in range(LAYERS):
+    for index in range(weights.layers(parameters)):
         states = _layer(graph, states, parameters, index, spared[index] if spared else None)
     _pool(graph, states, parameters, float(np.exp(parameters["log_s"][0])))
     sequence = [1, "length"]

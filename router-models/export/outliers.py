@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from graph import LAYERS, Spared
+import weights
+from graph import Spared
 from window import Encode, conversation_tokens, task_text, task_tokens
 
 CHANNELS = 4
@@ -39,10 +40,11 @@ def find(graph: Path, parameters: dict[str, np.ndarray], rows: list[dict], encod
         sequences.append((*conversation_tokens(row["conversation"], encode), False))
         ids = task_tokens(task_text(row["router"]["tasks"][0]), encode)
         sequences.append((ids, [0] * len(ids), True))
-    names = [f"layers.{index}.{part}" for index in range(LAYERS) for part in ("gelu", "ln1")]
+    layers = weights.layers(parameters)
+    names = [f"layers.{index}.{part}" for index in range(layers) for part in ("gelu", "ln1")]
     loudest = _loudest(graph, names, sequences)
     spared = []
-    for index in range(LAYERS):
+    for index in range(layers):
         hidden, inputs = loudest[f"layers.{index}.gelu"], loudest[f"layers.{index}.ln1"]
         weight = np.abs(parameters[f"layers.{index}.f1.weight"]).max(axis=0)
         calm = weight ** (1 - CALM) / inputs**CALM

@@ -6,6 +6,7 @@ of 32 weights with a half-precision scale. Everything above them comes from the 
 
 import mmap
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,8 @@ class Words:
         return Words(self.scales[:count], self.nibbles[:count])
 
 
-def read_words(path: Path) -> Words:
-    """Takes the word rows out of the packed base file, unchanged."""
+def _entries(path: Path) -> Iterator[tuple[str, mmap.mmap, int, int, int]]:
+    """Name, buffer, number of values, offset and bytes of every tensor."""
     with path.open("rb") as file:
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if buffer[:4] != b"E5S1":
@@ -46,8 +47,14 @@ def read_words(path: Path) -> Words:
         (length,) = struct.unpack_from("<H", buffer, position)
         name = buffer[position + 2 : position + 2 + length].decode()
         position += 2 + length + 1
-        count, offset, _ = struct.unpack_from("<IQQ", buffer, position)
+        count, offset, size = struct.unpack_from("<IQQ", buffer, position)
         position += 20
+        yield name, buffer, count, offset, size
+
+
+def read_words(path: Path) -> Words:
+    """Takes the word rows out of the packed base file, unchanged."""
+    for name, buffer, count, offset, _ in _entries(path):
         if name == "emb.word":
             blocks = np.frombuffer(buffer, _WORD_BLOCK, count // BLOCK, offset)
             rows = count // WIDTH
@@ -55,6 +62,26 @@ def read_words(path: Path) -> Words:
     raise ValueError(f"{path} has no word rows")
 
 
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Every tensor of the packed base file as float32: stored so, in half precision, or in 4-bit blocks."""
+    found = {}
+    for name, buffer, count, offset, size in _entries(path):
+        if size == count // BLOCK * _WORD_BLOCK.itemsize:
+            blocks = np.frombuffer(buffer, _WORD_BLOCK, count // BLOCK, offset)
+            halves = [blocks["nibbles"] & 15, blocks["nibbles"] >> 4]
+            values = np.concatenate(halves, axis=1).astype(np.float32) - 8
+            found[name] = (values * blocks["scale"].astype(np.float32)[:, None]).reshape(-1)
+        else:
+            stored = "<f4" if size == count * 4 else "<f2"
+            found[name] = np.frombuffer(buffer, stored, count, offset).astype(np.float32)
+    return found
+
+
 def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     """The tuned parameters as float32, under the trainer's names without their `enc.` prefix."""
     return {name.removeprefix("enc."): value.astype(np.float32) for name, value in load_file(path).items()}
+
+
+def layers(parameters: dict[str, np.ndarray]) -> int:
+    """How many layers the parameters are of."""
+    return sum(name.startswith("layers.") and name.endswith(".qkv.bias") for name in parameters)
