@@ -63,7 +63,7 @@ function LaneRow({ lane, reached, end }: { lane: Lane; reached: number; end: num
         <b>{side.toUpperCase()}</b> <span class="clip">{state.model ?? shown(run.target)}</span>
       </div>
       <div class="track" aria-hidden="true">
-        <i class="k-wait" style={{ left: 0, width: at(waited) }} />
+        <i class={`k-wait ${state.phase}`} style={{ left: 0, width: at(waited) }} />
         {classify !== null && (
           <i class="k-classify" style={{ left: 0, width: at(Math.min(classify, waited)) }} />
         )}

@@ -1,14 +1,15 @@
 /** One side of a turn: who answered, what it cost, the answer, and how it was decided. */
 import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { Usage } from '../../api';
+import { catalog, type Usage } from '../../api';
 import { CostSplit } from '../../ui/cost';
 import { DecisionCard, ReasonTag } from '../../ui/decision';
-import { count, money, ms } from '../../ui/format';
+import { change, count, money, ms } from '../../ui/format';
 import { Markdown } from '../../ui/markdown';
 import { ErrorNote, Figure, Loading, Tag } from '../../ui/parts';
 import { advice } from './advice';
 import { dropPin } from './conversation';
+import { costAt } from './elsewhere';
 import { KeepExample } from './example';
 import { type Run, type RunState, running } from './run';
 import { isRouter, type SideName, shown } from './settings';
@@ -44,7 +45,7 @@ export function Side({ side, run, state, prompt, whole, hidden }: Props) {
         {hidden ? <h3>{hidden}</h3> : <Title run={run} state={state} />}
       </header>
       <div class="body stack">
-        {!hidden && <Figures state={state} whole={whole} />}
+        {!hidden && <Figures run={run} state={state} whole={whole} />}
         <Answer state={state} run={run} />
         {!hidden && <Below run={run} state={state} prompt={prompt} />}
       </div>
@@ -79,7 +80,35 @@ function Title({ run, state }: { run: Run; state: RunState }) {
   );
 }
 
-function Figures({ state, whole }: { state: RunState; whole: number | undefined }) {
+/** The router's other candidates, at the tokens that were really used. */
+function Elsewhere({ state }: { state: RunState }) {
+  const usage = state.record?.usage;
+  const own = state.record?.cost?.total;
+  if (!usage || own == null) return null;
+  const others = (state.decision?.candidates ?? [])
+    .filter(one => one.rank !== null && one.model !== state.model)
+    .map(one => ({
+      name: one.model,
+      cost: costAt(
+        catalog.value?.models.find(model => model.name === one.model),
+        usage,
+      ),
+    }))
+    .filter(one => one.cost !== null);
+  if (others.length === 0) return null;
+  return (
+    <p class="elsewhere">
+      <span>The same tokens would have cost:</span>
+      {others.map(one => (
+        <span key={one.name}>
+          {one.name} <b>{money(one.cost)}</b> ({change(one.cost, own)})
+        </span>
+      ))}
+    </p>
+  );
+}
+
+function Figures({ run, state, whole }: { run: Run; state: RunState; whole: number | undefined }) {
   const { record } = state;
   const over = state.phase === 'done';
   const tokens = record?.usage ? split(record.usage) : null;
@@ -101,6 +130,7 @@ function Figures({ state, whole }: { state: RunState; whole: number | undefined 
         />
       </div>
       <CostSplit cost={record?.cost ?? null} tokens={tokens} whole={whole} />
+      {isRouter(run.target) && <Elsewhere state={state} />}
     </div>
   );
 }
