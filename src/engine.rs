@@ -45,7 +45,7 @@ use crate::{
         error::{self, Problem},
     },
     engine::{
-        exchange::{BodyLimits, Exchange, Head, Interrupt},
+        exchange::{BodyLimits, Exchange, Head, Interrupt, Source},
         ledger::Ledger,
         refusal::{Refusal, RefusalBody},
     },
@@ -56,6 +56,7 @@ use crate::{
     secret::SecretDigest,
     stats::Stats,
     telemetry::{
+        board::Board,
         clock, log,
         metrics::{Metrics, Store},
         usage::Ended,
@@ -88,6 +89,8 @@ pub struct Engine {
     pub budget: Budget,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the pages of the admin listener show.
+    pub board: Board,
     upstream: Upstream,
 }
 
@@ -123,6 +126,7 @@ impl Engine {
             pins: Pins::new(&affinity),
             budget: Budget::new(clock::now()),
             metrics,
+            board: Board::new(),
             upstream: Upstream::new(),
             replacing: Mutex::new(()),
             world: ArcSwap::from_pointee(world),
@@ -211,7 +215,7 @@ impl Engine {
             None => admit::request_id(&HeaderMap::new()),
         };
         let dialect = head.map_or(Dialect::Chat, admit::dialect_of);
-        let mut ledger = Ledger::open(self, &world, &request_id);
+        let mut ledger = Ledger::open(self, &world, (Source::DataPlane, &request_id));
         ledger.end(Ended::Rejected, problem.status, Some(problem.code));
         (ledger.headers(), error::render(dialect, problem))
     }
@@ -221,7 +225,7 @@ impl Engine {
         let world = self.world.load_full();
         let request_id = admit::request_id(exchange.head().headers);
         let dialect = admit::dialect_of(exchange.head());
-        let mut ledger = Ledger::open(self, &world, &request_id);
+        let mut ledger = Ledger::open(self, &world, (exchange.source(), &request_id));
         let stop = match Box::pin(self.answer(&world, exchange, &mut ledger, &request_id)).await {
             Ok(()) => return,
             Err(stop) => stop,

@@ -11,8 +11,11 @@
 pub mod feed;
 pub mod format;
 
+mod bill;
+
 use std::{collections::HashMap, sync::Arc};
 
+pub use bill::Bill;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -33,6 +36,8 @@ pub struct PriceTable {
     live: HashMap<TargetId, Live>,
     /// Live values that are not used because they are too far from the configured price.
     pub held: Vec<Held>,
+    /// Feeds whose last fetch brought nothing.
+    pub faults: Vec<FeedFault>,
 }
 
 /// A feed's price for one endpoint.
@@ -62,6 +67,15 @@ pub struct Held {
     pub feed: Arc<str>,
     /// What it says.
     pub rates: Rates,
+}
+
+/// Why the last fetch of a feed brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedFault {
+    /// The feed.
+    pub feed: Arc<str>,
+    /// What is wrong, for people.
+    pub text: String,
 }
 
 /// The rates of one request at one endpoint, and where they are from.

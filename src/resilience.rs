@@ -131,6 +131,13 @@ impl Health {
         conditions.get(target).map_or(State::Closed, |condition| condition.breaker.state(now))
     }
 
+    /// For how long from `now` on `target` is left alone because it asked for that, or refuses us.
+    pub fn cooldown(&self, target: &TargetId, now: Instant) -> Option<Duration> {
+        let conditions = self.0.lock();
+        let cooling = conditions.get(target).and_then(|condition| condition.cooling)?;
+        Some(cooling.until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
     /// Whether `target` is set aside at `now` because it refuses our credential or our account.
     pub fn is_misconfigured(&self, target: &TargetId, now: Instant) -> bool {
         let conditions = self.0.lock();
@@ -290,6 +297,9 @@ mod tests {
         fail(&health, &limited, status(429, Some(3)), now);
         let unavailable = health.check(&limited, now).unwrap_err();
         assert_eq!(unavailable, Unavailable { gate: Gate::Cooldown, retry_after: seconds(3) });
+        assert_eq!(health.cooldown(&limited, now + seconds(1)), Some(seconds(2)));
+        assert_eq!(health.cooldown(&limited, now + seconds(3)), None);
+        assert_eq!(health.cooldown(&other, now), None);
         assert!(health.admit(&limited, now + seconds(2)).is_none());
         assert!(health.admit(&other, now).is_some());
         assert!(health.admit(&limited, now + seconds(3)).is_some());

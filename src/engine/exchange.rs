@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
+pub use crate::telemetry::recent::Source;
+
 /// The head of a request, borrowed from the connection.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
@@ -61,25 +63,6 @@ pub enum Interrupt {
     CallerGone,
     /// The process ends and has waited as long as it may.
     ShuttingDown,
-}
-
-/// Which door a request came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The data plane: a caller, who may need a key.
-    DataPlane,
-    /// The playground: whoever may use the admin listener.
-    Playground,
-}
-
-impl Source {
-    /// The word for it in a record.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DataPlane => "data_plane",
-            Self::Playground => "playground",
-        }
-    }
 }
 
 /// One request of one caller.

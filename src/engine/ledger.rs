@@ -9,18 +9,26 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+use jiff::Timestamp;
 
 use crate::{
-    catalog::{model::Target, settings::Timeouts},
+    catalog::{
+        model::{Model, Target},
+        settings::Timeouts,
+    },
     dialect::{answer::Outcome, ir::answer::Usage},
-    engine::{Engine, World, attempt},
+    engine::{Engine, World, attempt, exchange::Source},
     http::header,
     ids::KeyName,
     money::Usd,
+    prices::Bill,
+    rank::Why,
     resilience::failure::Cause,
     route::Decision,
     telemetry::{
+        board::{Part, Settled},
         clock,
+        recent::{End, Record},
         usage::{Ended, UsageEvent},
     },
 };
@@ -30,8 +38,12 @@ pub(super) struct Ledger<'a> {
     engine: &'a Engine,
     world: &'a World,
     started: Instant,
+    arrived: Timestamp,
     deadline: Instant,
-    request_id: String,
+    request_id: Arc<str>,
+    source: Source,
+    /// Its number among the last requests, once it was put there.
+    seq: Option<u64>,
     key: Option<KeyName>,
     refused_key: Option<String>,
     decision: Option<Arc<Decision>>,
@@ -56,15 +68,22 @@ pub(super) struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     /// Opens the books of a request.
-    pub(super) fn open(engine: &'a Engine, world: &'a World, request_id: &str) -> Self {
+    pub(super) fn open(
+        engine: &'a Engine,
+        world: &'a World,
+        (source, request_id): (Source, &str),
+    ) -> Self {
         let started = clock::now();
         engine.metrics.request_began();
         Self {
             engine,
             world,
             started,
+            arrived: clock::wall(),
             deadline: attempt::deadline(started, &world.catalog.settings.timeouts),
-            request_id: request_id.to_owned(),
+            request_id: request_id.into(),
+            source,
+            seq: None,
             key: None,
             refused_key: None,
             decision: None,
@@ -107,9 +126,12 @@ impl<'a> Ledger<'a> {
         self.counted = false;
     }
 
-    /// What was decided.
+    /// What was decided; what is known of the request has been said before.
     pub(super) fn decided(&mut self, decision: &Arc<Decision>) {
         self.decision = Some(Arc::clone(decision));
+        let seq = self.engine.board.next_seq();
+        self.seq = Some(seq);
+        self.engine.board.decided(self.record(seq));
     }
 
     /// What is known of the request itself.
@@ -228,31 +250,39 @@ impl<'a> Ledger<'a> {
         self.begun_by.iter().map(|(target, usage)| (target, usage)).chain(last)
     }
 
-    fn cost(&self, target: &Target, usage: &Usage) -> Option<Usd> {
-        let model = self.world.catalog.model(target.model.as_str())?;
+    /// What `usage` costs at a target of `model` now.
+    fn bill(&self, model: &Model, target: &Target, usage: &Usage) -> Option<Bill> {
         let prices = self.engine.prices.load();
         let quote = prices.quote(model, target, usage.input, clock::wall());
-        usage_cost(&quote.rates, usage)
+        Bill::of(&quote.rates, usage)
     }
-}
 
-/// What `usage` costs at `rates`: tokens read from a cache and written to it at their own rates, where those are
-/// known, else as input. Nothing where input or output have no price.
-pub(super) fn usage_cost(rates: &crate::catalog::model::Rates, usage: &Usage) -> Option<Usd> {
-    let input = rates.input?;
-    let output = rates.output?;
-    let read = usage.cache_read.min(usage.input);
-    let written = usage.cache_write.min(usage.input.saturating_sub(read));
-    let plain = usage.input.saturating_sub(read).saturating_sub(written);
-    let cost = input.cost(real(plain));
-    let cost = cost.plus(rates.cache_read.unwrap_or(input).cost(real(read)));
-    let cost = cost.plus(rates.cache_write.unwrap_or(input).cost(real(written)));
-    Some(cost.plus(output.cost(real(usage.output))))
-}
+    fn part<'p>(&self, target: &'p Target, usage: &Usage) -> Part<'p> {
+        let model = self.world.catalog.model(target.model.as_str());
+        let bill = model.and_then(|model| self.bill(model, target, usage));
+        Part { target, usage: *usage, bill }
+    }
 
-#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-fn real(count: u64) -> f64 {
-    count as f64
+    /// What `usage` would have cost at the dearest model of the plan.
+    fn dearest(&self, usage: &Usage) -> Option<Usd> {
+        let decision = self.decision.as_ref().filter(|decision| decision.router().is_some())?;
+        let models = decision.candidates().iter().map(|candidate| &candidate.model);
+        let bills = models.filter_map(|model| self.bill(model, model.targets.first()?, usage));
+        bills.map(Bill::total).max_by(|one, other| one.total_cmp(*other))
+    }
+
+    /// Who began the answer, where there is one.
+    fn answered_by(&self) -> Option<&Target> {
+        let first = self.begun_by.as_ref().map(|(target, _)| target).or(self.target.as_ref());
+        first.filter(|_| self.status == 200).map(AsRef::as_ref)
+    }
+
+    /// Whether `target` serves a model that the router only falls back on.
+    fn falls_back_on(&self, target: &Target) -> bool {
+        let planned = self.decision.iter().filter(|decision| decision.router().is_some());
+        let mut candidates = planned.flat_map(|decision| decision.candidates());
+        candidates.any(|one| one.model.id == target.model && one.why == Why::Fallback)
+    }
 }
 
 fn put(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
@@ -264,28 +294,55 @@ fn put(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
 impl Drop for Ledger<'_> {
     fn drop(&mut self) {
         let duration = clock::now().saturating_duration_since(self.started);
-        let mut cost = Some(Usd::ZERO);
-        let mut used: Option<Usage> = None;
+        let parts: Vec<Part<'_>> =
+            self.parts().map(|(target, usage)| self.part(target, usage)).collect();
+        let usage = parts.iter().map(|part| part.usage).reduce(|all, part| all.plus(&part));
+        let bills = parts.iter().map(|part| part.bill);
+        let cost = bills.reduce(|all, part| Some(all?.plus(part?))).flatten();
+        self.measure(&parts, duration);
+        self.log(usage.as_ref(), cost, duration);
+        let dearest = cost.and_then(|_| self.dearest(usage.as_ref()?));
+        let answered_by = self.answered_by();
+        let fallback = answered_by.is_some_and(|target| self.falls_back_on(target));
+        let settled = Settled { answered_by, fallback, parts: &parts, dearest };
+        let end = End {
+            target: self.target.clone(),
+            attempts: self.attempts,
+            status: self.status,
+            code: self.code,
+            ended: self.ended,
+            usage,
+            usage_estimated: self.usage_estimated,
+            cost,
+            ttft: self.first_content.filter(|_| self.streamed),
+            duration,
+            overhead: self.overhead,
+        };
+        let seq = self.seq.unwrap_or_else(|| self.engine.board.next_seq());
+        self.engine.board.settled(Record { end: Some(end), ..self.record(seq) }, &settled);
+    }
+}
+
+impl Ledger<'_> {
+    fn measure(&self, parts: &[Part<'_>], duration: Duration) {
         let metrics = &self.engine.metrics;
         metrics.request_ended(self.counted);
         if let (Some(decision), true) = (&self.decision, self.counted) {
             let task = decision.task.as_ref().map(|task| &task.name);
             metrics.decision(decision.router(), task, decision.reason);
         }
-        for (target, usage) in self.parts() {
-            let part = self.cost(target, usage);
-            metrics.usage(target, usage, part);
-            cost = cost.zip(part).map(|(all, part)| all.plus(part));
-            used = Some(used.unwrap_or_default().plus(usage));
+        for part in parts {
+            metrics.usage(part.target, &part.usage, part.bill.map(Bill::total));
         }
-        cost = cost.filter(|_| used.is_some());
-        let first = self.begun_by.as_ref().map(|(target, _)| target).or(self.target.as_ref());
-        if let (Some(target), true) = (first, self.status == 200) {
+        if let Some(target) = self.answered_by() {
             metrics.answered(target, duration, self.first_content.filter(|_| self.streamed));
         }
         if let Some(overhead) = self.overhead {
             metrics.overhead(overhead);
         }
+    }
+
+    fn log(&self, usage: Option<&Usage>, cost: Option<Bill>, duration: Duration) {
         let decision = self.decision.as_deref();
         // A direct request decided nothing that its figures do not say.
         let routed = decision.filter(|decision| decision.router().is_some());
@@ -308,14 +365,30 @@ impl Drop for Ledger<'_> {
             ended: self.ended,
             streamed: self.streamed,
             dry_run: !self.counted,
-            usage: used.as_ref(),
+            usage,
             usage_estimated: self.usage_estimated,
             input_tokens_estimated: self.input_tokens,
-            cost,
+            cost: cost.map(Bill::total),
             ttft: self.first_content,
             duration,
             generation: self.world.catalog.generation,
         }
         .emit();
+    }
+
+    /// What the pages may show of it, as far as it has come.
+    fn record(&self, seq: u64) -> Record {
+        Record {
+            seq,
+            id: Arc::clone(&self.request_id),
+            at: self.arrived,
+            source: self.source,
+            key: self.key.clone().filter(|_| self.source == Source::DataPlane),
+            streamed: self.streamed,
+            dry_run: !self.counted,
+            generation: self.world.catalog.generation,
+            decision: self.decision.clone(),
+            end: None,
+        }
     }
 }

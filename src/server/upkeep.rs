@@ -8,7 +8,7 @@ use crate::{
     engine::Engine,
     feeds,
     ids::ModelId,
-    prices::{PriceTable, feed::Feed},
+    prices::{FeedFault, PriceTable, feed::Feed},
     telemetry::clock,
 };
 
@@ -22,6 +22,7 @@ const AGAIN: Duration = Duration::from_mins(1);
 pub async fn prices(engine: Arc<Engine>) {
     let mut known: Vec<Feed> = Vec::new();
     let mut due: Vec<std::time::Instant> = Vec::new();
+    let mut faults: Vec<FeedFault> = Vec::new();
     loop {
         let world = engine.world();
         let feeds = &world.catalog.settings.prices;
@@ -29,12 +30,15 @@ pub async fn prices(engine: Arc<Engine>) {
         if known.iter().map(|feed| &**feed.name()).ne(names.iter().copied()) {
             known = names.iter().map(|name| Feed::new(name)).collect();
             due = vec![clock::now(); names.len()];
+            faults.clear();
         }
         for ((settings, feed), due) in feeds.iter().zip(&mut known).zip(&mut due) {
             if clock::now() < *due {
                 continue;
             }
-            let wait = match feeds::prices(settings).await {
+            let fetched = feeds::prices(settings).await;
+            faults.retain(|fault| fault.feed != *feed.name());
+            let wait = match fetched {
                 Ok(parsed) => {
                     let intake = feed.accept(parsed, clock::wall());
                     tracing::info!(
@@ -47,13 +51,16 @@ pub async fn prices(engine: Arc<Engine>) {
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "prices not fetched; the last good ones stay");
+                    let (feed, text) = (Arc::clone(feed.name()), fault.to_string());
+                    faults.push(FeedFault { feed, text });
                     settings.refresh.min(AGAIN)
                 }
             };
             let now = clock::now();
             *due = now.checked_add(wait.max(LEAST)).unwrap_or(now);
         }
-        let table = PriceTable::laid_over(world.catalog.models.values(), &known);
+        let mut table = PriceTable::laid_over(world.catalog.models.values(), &known);
+        table.faults.clone_from(&faults);
         engine.prices.store(Arc::new(table));
         sleep(LEAST).await;
     }

@@ -158,6 +158,19 @@ impl Metrics {
         self.families.requests.all.inc_by(u64::from(counted));
     }
 
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> i64 {
+        self.families.requests.in_flight.get()
+    }
+
+    /// How often requests moved on so far, by cause.
+    pub fn failovers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Cause::ALL.into_iter().map(|cause| {
+            let counter = self.families.requests.failovers.with_label_values(&[cause.as_str()]);
+            (cause.as_str(), counter.get())
+        })
+    }
+
     /// A request was decided; without a router where the caller named a model.
     pub fn decision(&self, router: Option<&RouterName>, task: Option<&TaskName>, reason: Reason) {
         let router = router.map_or("", RouterName::as_str);
