@@ -41,7 +41,7 @@ use crate::{
     config::watch::Requests,
     engine::Engine,
     server::{
-        admin::Admin,
+        admin::{About, Admin},
         connection::{Connections, Site},
         drain::Drain,
         handover::{HandoverFault, Listeners, Predecessor},
@@ -69,6 +69,8 @@ pub struct Setup {
     pub upgrade: bool,
     /// Asked on SIGHUP.
     pub asked: Requests,
+    /// Whether the providers are simulated ones, which the pages say.
+    pub simulated: bool,
 }
 
 /// The addresses that are listened on.
@@ -129,7 +131,12 @@ pub async fn run(
     let plane = service("data plane", connections, &data, setup.tls.as_ref())?;
     let (stop_data, data_ended) = start(plane, data.into_table(), cores)?;
     // The admin listener stays until the very end: it says that the process drains.
-    let site = Admin::new(Arc::clone(&setup.reload), Arc::clone(&drain), admin.address.ip());
+    let about = About {
+        loopback: admin.address.ip().is_loopback(),
+        data_plane: base_url(addresses.data, setup.tls.is_some()),
+        simulated: setup.simulated,
+    };
+    let site = Admin::new(Arc::clone(&setup.reload), Arc::clone(&drain), about);
     let connections = Connections::new(site, Arc::clone(&drain));
     let plane = service("admin", connections, &admin, None)?;
     let (stop_admin, admin_ended) = start(plane, admin.into_table(), 1)?;
@@ -146,6 +153,12 @@ pub async fn run(
         _ = admin_ended => Err(ServeFault::Ended),
         () = exit.on_signal(&mut signals, &setup.asked) => Ok(()),
     }
+}
+
+/// Where a listener on `address` is called on this machine.
+fn base_url(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", listen::reachable(address))
 }
 
 /// What an old process hands over, where there is one to be replaced.

@@ -12,7 +12,7 @@ use crate::{
     config::{preset, store::Store, watch},
     engine::Engine,
     server::{
-        self, Addresses,
+        self, Addresses, Setup,
         reload::{Origins, Reload},
     },
     simulator,
@@ -46,7 +46,7 @@ pub(super) fn run() -> Result<(), Failure> {
     let engine = Arc::new(Engine::new(world, Metrics::new()));
     let reload = Arc::new(Reload::new(Arc::clone(&engine), store, origins));
     let (requests, _asked) = watch::requests();
-    let setup = serve::setup(reload, requests, false);
+    let setup = Setup { simulated: true, ..serve::setup(reload, requests, false) };
     let served = server::run(setup, move |addresses, _| {
         let routers = engine.world().catalog.routers.len();
         // Whoever started the demo may not read what it says; it serves all the same.
@@ -79,6 +79,8 @@ fn greeting(addresses: Addresses, routers: usize, classifies: bool) -> String {
 
   data plane   http://{data}
   admin        http://{admin}
+  playground   http://{admin}/playground
+  dashboard    http://{admin}/
 {note}
 A request that is matched to a task and answered, as a stream:
 

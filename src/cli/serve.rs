@@ -43,7 +43,7 @@ pub(super) fn setup(reload: Arc<Reload>, asked: watch::Requests, upgrade: bool) 
     let settings = &world.catalog.settings;
     let (listen, admin) = (settings.listen, settings.admin);
     let (tls, upgrade_socket) = (settings.tls.clone(), settings.upgrade_socket.clone());
-    Setup { reload, listen, admin, tls, upgrade_socket, upgrade, asked }
+    Setup { reload, listen, admin, tls, upgrade_socket, upgrade, asked, simulated: false }
 }
 
 fn say(addresses: Addresses) {

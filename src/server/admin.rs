@@ -4,12 +4,18 @@
 //! answers with one document, and what streams (a playground's answer, live events) takes the session itself.
 
 pub mod answer;
+pub mod catalog;
 pub mod chat;
+pub mod events;
+pub mod figure;
 pub mod guard;
+pub mod overview;
 pub mod pages;
+pub mod prices;
+pub mod requests;
 pub mod routers;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -24,7 +30,7 @@ use crate::{
         exchange::{BodyLimits, Exchange as _, Head},
     },
     server::{
-        admin::{answer::Answer, chat::Played, guard::Visit, routers::Routers},
+        admin::{answer::Answer, chat::Played, events::Streams, guard::Visit, routers::Routers},
         connection::Site,
         drain::Drain,
         reload::Reload,
@@ -43,10 +49,21 @@ const GET: &str = "GET, HEAD";
 /// What the admin listener answers with.
 pub struct Admin {
     engine: Arc<Engine>,
+    reload: Arc<Reload>,
     drain: Arc<Drain>,
     routers: Routers,
+    about: About,
+    streams: Streams,
+}
+
+/// What the admin listener knows of the process.
+pub struct About {
     /// Whether the listener can be reached from this machine only.
-    loopback: bool,
+    pub loopback: bool,
+    /// Base URL of the data plane.
+    pub data_plane: String,
+    /// Whether the providers are simulated ones of `pointsman demo`.
+    pub simulated: bool,
 }
 
 /// One request to the API, which the guard has let through.
@@ -66,22 +83,27 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// The first value of this name in the query, decoded.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
-        pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+        parameter(self.query, name)
     }
 }
 
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+}
+
 impl Admin {
-    /// The admin side of what `reload` serves, reached at `address`.
-    pub fn new(reload: Arc<Reload>, drain: Arc<Drain>, address: IpAddr) -> Self {
+    /// The admin side of what `reload` serves.
+    pub fn new(reload: Arc<Reload>, drain: Arc<Drain>, about: About) -> Self {
         let engine = Arc::clone(&reload.engine);
-        Self { engine, drain, routers: Routers::new(reload), loopback: address.is_loopback() }
+        let routers = Routers::new(Arc::clone(&reload));
+        Self { engine, reload, drain, routers, about, streams: Streams::default() }
     }
 
     fn refuse(&self, session: &Session) -> Option<Answer> {
         let Head { method, path, headers } = session.head();
         let visit = Visit { method, path, headers, authority: session.authority() };
-        guard::refuse(&visit, self.engine.admin_key().as_ref(), self.loopback)
+        guard::refuse(&visit, self.engine.admin_key().as_ref(), self.about.loopback)
     }
 
     /// Everything that is one document: a page of the API, whose body is read here.
@@ -100,10 +122,23 @@ impl Admin {
     /// The API's documents. Each part answers for its own paths, and says which methods they take.
     #[expect(clippy::unused_async, reason = "a part of the API may wait for files or a classifier")]
     async fn api(&self, request: &Request<'_>) -> Answer {
+        let reads = *request.method == Method::GET;
         match request.path {
+            "/api/catalog" if reads => catalog::show(&self.reload, &self.about),
+            "/api/overview" if reads => {
+                let compare = request.parameter("compare");
+                let draining = self.drain.is_draining();
+                Answer::json(&overview::of(&self.engine, draining, compare.as_deref()))
+            }
+            "/api/requests" if reads => requests::list(&self.engine, request),
+            "/api/catalog" | "/api/overview" | "/api/requests" => Answer::method(GET),
             "/api/pins" if *request.method == Method::DELETE => self.forget(request),
             "/api/pins" => Answer::method("DELETE"),
-            _ => self.routers.serve(request).unwrap_or_else(Answer::not_found),
+            path => match path.strip_prefix("/api/requests/") {
+                Some(id) if reads => requests::one(&self.engine, id),
+                Some(_) => Answer::method(GET),
+                None => self.routers.serve(request).unwrap_or_else(Answer::not_found),
+            },
         }
     }
 
@@ -132,6 +167,21 @@ impl Admin {
             return Some(Answer::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message));
         }
         self.engine.serve(&mut Played::new(session, place)).await;
+        None
+    }
+
+    /// Tells what changes for as long as somebody listens.
+    async fn tell(&self, session: &mut Session) -> Option<Answer> {
+        if *session.head().method != Method::GET {
+            return Some(Answer::method("GET"));
+        }
+        let Some(open) = self.streams.enter() else {
+            let message = "as many streams are open as may be";
+            return Some(Answer::error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message));
+        };
+        let compare = parameter(session.query().unwrap_or_default(), "compare");
+        let (engine, drain) = (&self.engine, &self.drain);
+        events::follow(session, engine, drain, compare.as_deref(), open).await;
         None
     }
 
@@ -165,6 +215,8 @@ impl Site for Admin {
         let path = session.head().path;
         let answer = if let Some(place) = chat::place(path) {
             Box::pin(self.play(session, place)).await
+        } else if path == "/api/events" {
+            Box::pin(self.tell(session)).await
         } else if guard::is_api(path) {
             self.whole(session).await
         } else {

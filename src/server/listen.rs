@@ -112,6 +112,19 @@ impl Claim {
     }
 }
 
+/// Where a listener on `address` can be reached from this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), v4.port())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), v6.port())
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => address,
+    }
+}
+
 /// Whether `listener` is what `asked` would open.
 fn is_at(listener: &TcpListener, asked: SocketAddr) -> bool {
     listener.local_addr().is_ok_and(|address| {

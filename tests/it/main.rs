@@ -16,6 +16,8 @@ mod affinity;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod board;
+#[cfg(test)]
 mod classify;
 #[cfg(test)]
 mod client;
