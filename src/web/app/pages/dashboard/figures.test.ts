@@ -183,19 +183,29 @@ describe('tasks', () => {
 });
 
 describe('columns', () => {
+  const point = (t: number, changes: object = {}) => ({
+    t,
+    requests: 0,
+    errors: 0,
+    cost_usd: 0,
+    ttft: {},
+    ...changes,
+  });
+  const during = (seconds: number[], points: ReturnType<typeof point>[]) => {
+    const [started = 0, now = 0] = seconds.map(second => new Date(second * 1000).toISOString());
+    return columns(
+      overview({ started: String(started), now: String(now), series: { step_s: 5, from: '', points } }),
+    );
+  };
+
   it('hold a gap where a model did not answer, and rates by the second', () => {
-    const { models, ttft, requests, time } = columns(
-      overview({
-        series: {
-          step_s: 5,
-          from: '',
-          points: [
-            { t: 100, requests: 10, errors: 0, cost_usd: 0, ttft: { b: 200 } },
-            { t: 105, requests: 0, errors: 0, cost_usd: 0, ttft: {} },
-            { t: 110, requests: 5, errors: 5, cost_usd: 0, ttft: { a: 90, b: null } },
-          ],
-        },
-      }),
+    const { models, ttft, requests, errors, time } = during(
+      [90, 200],
+      [
+        point(100, { requests: 10, ttft: { b: 200 } }),
+        point(105),
+        point(110, { requests: 5, errors: 5, ttft: { a: 90, b: null } }),
+      ],
     );
     expect(models).toEqual(['a', 'b']);
     expect(time).toEqual([100, 105, 110]);
@@ -204,5 +214,14 @@ describe('columns', () => {
       [200, null, null],
     ]);
     expect(requests).toEqual([2, 0, 1]);
+    expect(errors).toEqual([0, 0, 1]);
+  });
+
+  it('begin with the process and end with the last step that is over', () => {
+    const { time } = during(
+      [103, 118],
+      [90, 95, 100, 105, 110, 115].map(t => point(t)),
+    );
+    expect(time).toEqual([100, 105, 110]);
   });
 });

@@ -140,9 +140,14 @@ export type Columns = {
   errors: number[];
 };
 
-/** The series as a chart wants it: one column for the time, one for each model that was ever seen in it. */
+/**
+ * The series as a chart wants it: one column for the time, one for each model that was ever seen in it. What is before
+ * the process began says nothing, and a step that is not over yet would look like a drop: both are left out.
+ */
 export function columns(overview: Overview): Columns {
-  const { points, step_s } = overview.series;
+  const { step_s } = overview.series;
+  const [started, now] = [Date.parse(overview.started) / 1000, Date.parse(overview.now) / 1000];
+  const points = overview.series.points.filter(({ t }) => t + step_s > started && t + step_s <= now);
   const models = [...new Set(points.flatMap(point => Object.keys(point.ttft)))].sort();
   return {
     models,

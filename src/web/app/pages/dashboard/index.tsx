@@ -94,8 +94,9 @@ function Charts({ overview }: { overview: Overview }) {
     ];
     return { time, first, traffic };
   }, [series, catalog.value]);
-  const minutes = Math.round((series.step_s * series.points.length) / 60);
-  const over = minutes > 0 ? `, last ${count(minutes)} min` : '';
+  const seconds = series.step_s * drawn.time.length;
+  const over =
+    seconds > 0 ? `, last ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}` : '';
   return (
     <>
       <TimeChart
