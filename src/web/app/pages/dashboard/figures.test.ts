@@ -5,6 +5,7 @@ import {
   classified,
   columns,
   comparisons,
+  joined,
   rates,
   shares,
   standing,
@@ -223,5 +224,13 @@ describe('columns', () => {
       [90, 95, 100, 105, 110, 115].map(t => point(t)),
     );
     expect(time).toEqual([100, 105, 110]);
+  });
+});
+
+describe('joined', () => {
+  it('bridges a short silence and leaves a long one, and the ends', () => {
+    expect(joined([null, 1, null, null, 2, null])).toEqual([null, 1, undefined, undefined, 2, null]);
+    const long = [1, ...Array<null>(6).fill(null), 2];
+    expect(joined(long)).toEqual(long);
   });
 });

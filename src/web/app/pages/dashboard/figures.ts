@@ -157,3 +157,18 @@ export function columns(overview: Overview): Columns {
     errors: points.map(point => point.errors / Math.max(step_s, 1)),
   };
 }
+
+/** So many steps without a value are joined; a longer silence is a gap. */
+const JOINED_STEPS = 6;
+
+/** The values as the chart wants them: it joins across undefined, and breaks the line at null. */
+export function joined(values: (number | null)[]): (number | null | undefined)[] {
+  const out: (number | null | undefined)[] = [...values];
+  let last = -1;
+  for (const [place, value] of values.entries()) {
+    if (value === null) continue;
+    if (last >= 0 && place - last <= JOINED_STEPS) out.fill(undefined, last + 1, place);
+    last = place;
+  }
+  return out;
+}

@@ -6,6 +6,7 @@ import { useMemo, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import { axis, Chart, color } from '../../ui/chart';
 import { clock, UNKNOWN } from '../../ui/format';
+import { joined } from './figures';
 
 export type Line = {
   label: string;
@@ -36,7 +37,10 @@ export function TimeChart(props: Props) {
   const [cursor, setCursor] = useState<number | null>(null);
   const place = cursor !== null && cursor < time.length ? cursor : null;
   const when = place === null ? null : clock((time[place] ?? 0) * 1000);
-  const data = useMemo((): uPlot.AlignedData => [time, ...lines.map(({ values }) => values)], [time, lines]);
+  const data = useMemo(
+    (): uPlot.AlignedData => [time, ...lines.map(({ values }) => joined(values))],
+    [time, lines],
+  );
   const hasValues = lines.some(({ values }) => values.some(value => value !== null && value !== 0));
   const said = lines.map(line => `${line.label} ${valueAt(line.values, place, format)}`).join(', ');
   return (
@@ -114,7 +118,6 @@ function series({ label, token, area }: Line): uPlot.Series {
       label,
       stroke,
       width: 1.5,
-      spanGaps: true,
       points: { show: true, size: 4, width: 0, fill: stroke },
     };
   }
