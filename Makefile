@@ -1,7 +1,7 @@
 # Needed beforehand: Rust, Python 3 with pip and venv, make, a C compiler. The rest is brought into .tools/.
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test train-smoke web web-lint web-test pages runtime lint fmt clippy deny doc bench soak chaos repeat peers help
+.PHONY: build demo test train-smoke web web-lint web-test pages screenshots runtime lint fmt clippy deny doc bench soak chaos repeat peers help
 
 target := $(or $(CARGO_TARGET_DIR),target)
 venv := .tools/venv
@@ -42,6 +42,14 @@ web-lint: web ## the pages' types, style and unit tests
 
 web-test: ## the pages in Debian's Chromium, which root installs where it is missing; after `make web` and `cargo build`
 	tests/web/run.sh
+
+screenshots: build .tools/pictures/bin/python ## the pictures in the README, taken of the demo in Debian's Chromium
+	POINTSMAN_BIN=$(target)/release/pointsman node src/web/screenshots/take.mjs
+	.tools/pictures/bin/python src/web/screenshots/shrink.py src/web/screenshots/*.png
+
+.tools/pictures/bin/python:
+	python3 -m venv .tools/pictures
+	$@ -m pip install --quiet 'pillow>=11,<13'
 
 runtime: ## ONNX Runtime and cmake, into .tools/
 	.ci/runtime
