@@ -24,6 +24,17 @@ pub struct Verdict {
     pub truncated: bool,
 }
 
+/// How alike two tasks of a router are to a classifier.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeness {
+    /// The index of one of them among the router's policies.
+    pub one: usize,
+    /// That of the other, which comes later.
+    pub other: usize,
+    /// The probability that a request goes to one of the two which is exactly what the other says.
+    pub doubt: f64,
+}
+
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclassified {
@@ -58,6 +69,12 @@ pub trait Classifier: Send + Sync {
 
     /// Gets to know the tasks of `routers` before they are asked about. It takes as long as it takes.
     async fn prepare(&self, routers: &[Arc<Router>]) -> Result<(), Unclassified>;
+
+    /// How alike each two tasks of `router` are. `None` where nobody can tell but another machine: whoever only wants
+    /// to know causes no traffic.
+    async fn likeness(&self, _: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
+        Ok(None)
+    }
 
     /// The least probability of a match, for routers without a threshold of their own.
     fn threshold(&self) -> f64;

@@ -7,6 +7,7 @@
 //! Absent on purpose: interpolation of variables, inline secrets, includes.
 
 mod address;
+pub mod advised;
 mod assemble;
 mod classifier;
 pub mod fault;
@@ -39,7 +40,8 @@ pub use crate::config::tls::check_identity;
 use crate::{
     catalog::{Catalog, settings::Settings},
     config::{
-        assemble::{Document, Surroundings},
+        advised::TaskPlaces,
+        assemble::{Built, Document, Surroundings},
         fault::{Fault, Report},
         secret::Environment,
         source::{Ledger, Overlay},
@@ -69,6 +71,8 @@ pub struct Loaded {
     pub watched: Watched,
     /// The files of its routers.
     pub routers: Vec<RouterSource>,
+    /// Where its tasks are written.
+    pub tasks: TaskPlaces,
     places: ListenerPlaces,
 }
 
@@ -240,16 +244,16 @@ fn load_over(
 }
 
 fn finish(
-    built: Option<(Catalog, ListenerPlaces)>,
+    built: Option<Built>,
     routers: &[Document],
     watched: Watched,
     report: Report,
 ) -> Result<Loaded, Refused> {
     let (faults, warnings) = report.finish();
     match built {
-        Some((catalog, places)) if faults.is_empty() => {
+        Some(Built { catalog, listeners, tasks }) if faults.is_empty() => {
             let routers = routers.iter().filter_map(Document::router).collect();
-            Ok(Loaded { catalog, warnings, watched, routers, places })
+            Ok(Loaded { catalog, warnings, watched, routers, tasks, places: listeners })
         }
         _ => Err(Refused { faults, warnings, watched }),
     }

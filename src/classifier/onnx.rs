@@ -7,6 +7,7 @@
 
 mod encoder;
 mod golden;
+mod likeness;
 mod manifest;
 mod pieces;
 mod pool;
@@ -33,7 +34,7 @@ use crate::{
             tokenize::Tokenizer,
         },
     },
-    classify::{Classifier, Unclassified, Verdict},
+    classify::{Classifier, Likeness, Unclassified, Verdict},
     conversation::Conversation,
 };
 
@@ -83,10 +84,7 @@ impl Onnx {
         conversation: &Conversation,
         router: &Arc<Router>,
     ) -> Result<Verdict, Unclassified> {
-        let tasks = match self.tasks.find(router) {
-            Some(tasks) => tasks,
-            None => self.learn(router).await?,
-        };
+        let tasks = self.known(router).await?;
         let key = Key { tasks: tasks.digest, conversation: conversation.clone() };
         if let Some(verdict) = self.verdicts.get(&key) {
             return Ok(verdict);
@@ -97,6 +95,13 @@ impl Onnx {
             self.verdicts.insert(key, verdict.clone());
         }
         Ok(verdict)
+    }
+
+    async fn known(&self, router: &Arc<Router>) -> Result<Arc<Prepared>, Unclassified> {
+        match self.tasks.find(router) {
+            Some(tasks) => Ok(tasks),
+            None => self.learn(router).await,
+        }
     }
 
     async fn learn(&self, router: &Arc<Router>) -> Result<Arc<Prepared>, Unclassified> {
@@ -146,6 +151,12 @@ impl Classifier for Onnx {
         }
         self.tasks.forget_gone();
         Ok(())
+    }
+
+    async fn likeness(&self, router: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
+        let tasks = self.known(router).await?;
+        let sharpness = self.manifest.scale / self.manifest.temperature;
+        Ok(Some(likeness::of(&tasks.vectors, sharpness)))
     }
 
     fn threshold(&self) -> f64 {

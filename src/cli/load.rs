@@ -12,7 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     catalog::{Catalog, router::Router, settings::Classifier as ClassifierSettings},
     cli::Failure,
-    config::{self, LoadOptions, Loaded, Refused},
+    config::{
+        self, LoadOptions, Loaded, Refused,
+        fault::{Fault, Warning},
+    },
     engine::World,
     ids::RouterName,
     server::reload,
@@ -67,10 +70,11 @@ fn report(loaded: Result<Loaded, Refused>) -> Result<Loaded, Failure> {
     }
 }
 
-fn warn(warnings: &[config::fault::Fault]) {
+/// Prints warnings where they are not taken for results.
+pub(super) fn warn(warnings: &[Fault]) {
     use std::io::Write as _;
     for warning in warnings {
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "{}", Warning(warning));
     }
 }
 

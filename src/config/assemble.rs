@@ -9,7 +9,9 @@ use std::{
 use crate::{
     catalog::{Catalog, settings::Settings},
     config::{
-        Fault, ListenerPlaces, LoadOptions, RouterSource, classifier,
+        Fault, ListenerPlaces, LoadOptions, RouterSource,
+        advised::TaskPlaces,
+        classifier,
         fault::{Place, Report, Spot, member, shown_file},
         key, model, provider,
         raw::{self, Node},
@@ -177,13 +179,23 @@ fn named_file(item: &Value<'_>, path: &Path, ledger: &Ledger, report: &Report) -
     }
 }
 
+/// A catalog, and where what matters later is written.
+pub(crate) struct Built {
+    /// The catalog.
+    pub(crate) catalog: Catalog,
+    /// The settings that need a restart.
+    pub(crate) listeners: ListenerPlaces,
+    /// The tasks of routers.
+    pub(crate) tasks: TaskPlaces,
+}
+
 /// The catalog, as far as the documents give one; every mistake is in the report.
 pub(crate) fn catalog(
     main: &Document,
     routers: &[Document],
     surroundings: &Surroundings<'_>,
     report: &Report,
-) -> Option<(Catalog, ListenerPlaces)> {
+) -> Option<Built> {
     let secrets = Reader {
         base: surroundings.base,
         reads: surroundings.options.read_secrets,
@@ -210,7 +222,7 @@ pub(crate) fn catalog(
     }
     let failover = main.as_ref().map(|main| main.settings.failover).unwrap_or_default();
     let world = router::World { models, library: &library, failover };
-    let routers = router::read(&roots, complete, &world);
+    let (routers, tasks) = router::read(&roots, complete, &world);
     let keys = main.as_ref().map(|main| {
         let world = key::World { secrets: &secrets, routers: &routers, models };
         key::read(main.keys.as_ref(), &world)
@@ -229,7 +241,7 @@ pub(crate) fn catalog(
         keys,
         admin_key: main.admin_key,
     };
-    Some((catalog, main.places))
+    Some(Built { catalog, listeners: main.places, tasks })
 }
 
 /// The sections of the main file, its keys still to be read: they refer to routers.

@@ -32,14 +32,28 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_place(f)?;
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// A fault that is only worth a warning, as commands print it.
+pub struct Warning<'a>(pub &'a Fault);
+
+impl fmt::Display for Warning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_place(f)?;
+        write!(f, ": warning: {}", self.0.message)
+    }
+}
+
+impl Fault {
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
-        }
-        write!(f, ": {}", self.message)
+        if self.path.is_empty() { Ok(()) } else { write!(f, ": {}", self.path) }
     }
 }
 
@@ -150,7 +164,8 @@ impl<'a> Place<'a> {
             .unwrap_or_default()
     }
 
-    fn said(&self, message: String) -> Fault {
+    /// What is said about this place.
+    pub(crate) fn said(&self, message: String) -> Fault {
         Fault {
             file: self.file.to_owned(),
             line: self.spot.line,

@@ -12,6 +12,7 @@ use crate::{
         settings::Failover,
     },
     config::{
+        advised::TaskPlaces,
         fault::Place,
         key::Routers,
         known::Known,
@@ -33,31 +34,45 @@ pub(crate) struct World<'a> {
     pub(crate) failover: Failover,
 }
 
-/// Reads all router files. `complete` says whether every file could be read, so that their names are all known.
-pub(crate) fn read(roots: &[Value<'_>], complete: bool, world: &World<'_>) -> Routers {
+/// Reads all router files, and where their tasks are written. `complete` says whether every file could be read, so that their names are all known.
+pub(crate) fn read(
+    roots: &[Value<'_>],
+    complete: bool,
+    world: &World<'_>,
+) -> (Routers, TaskPlaces) {
     let mut written = BTreeSet::new();
     let mut built = BTreeMap::new();
     let mut places: BTreeMap<RouterName, Place<'_>> = BTreeMap::new();
+    let mut tasks = TaskPlaces::default();
     let mut named = complete;
     for root in roots {
-        let Some((name, place, router)) = router(root, world) else {
+        let Some(Written { place, router, task_places }) = router(root, world) else {
             named = false;
             continue;
         };
+        let name = router.name.clone();
         if let Some(first) = places.get(&name) {
             place.fault(format!("another router has this name: {}", first.position()));
             continue;
         }
         written.insert(name.as_str().to_owned());
         places.insert(name.clone(), place);
+        tasks.insert(&name, &task_places);
         built.insert(name, Arc::new(router));
     }
     let mut routers = Known::new("router", named.then_some(written));
     routers.built = built;
-    routers
+    (routers, tasks)
 }
 
-fn router<'a>(root: &Value<'a>, world: &World<'_>) -> Option<(RouterName, Place<'a>, Router)> {
+/// A router, where its name is written, and where its tasks are.
+struct Written<'a> {
+    place: Place<'a>,
+    router: Router,
+    task_places: Vec<Place<'a>>,
+}
+
+fn router<'a>(root: &Value<'a>, world: &World<'_>) -> Option<Written<'a>> {
     let mut fields = root.fields()?;
     let name = fields.require("name");
     let description = fields.take("description").and_then(|value| value.prose());
@@ -76,20 +91,21 @@ fn router<'a>(root: &Value<'a>, world: &World<'_>) -> Option<(RouterName, Place<
         Ok(name) => name,
         Err(error) => return name_value.wrong(error.to_string()),
     };
+    let (policies, task_places) = policies.unwrap_or_default();
     let router = Router {
-        name: name.clone(),
+        name,
         description: description.unwrap_or_default().to_owned(),
-        policies: policies.unwrap_or_default(),
+        policies,
         fallbacks,
         threshold,
         failover,
         switch_budget,
     };
-    Some((name, name_value.place, router))
+    Some(Written { place: name_value.place, router, task_places })
 }
 
-fn policies(value: &Value<'_>, world: &World<'_>) -> Vec<Policy> {
-    let mut policies = Vec::new();
+fn policies<'a>(value: &Value<'a>, world: &World<'_>) -> (Vec<Policy>, Vec<Place<'a>>) {
+    let (mut policies, mut written) = (Vec::new(), Vec::new());
     let mut places: BTreeMap<_, Place<'_>> = BTreeMap::new();
     for item in value.filled_items().unwrap_or_default() {
         let Some((policy, place)) = policy(&item, world) else { continue };
@@ -99,10 +115,11 @@ fn policies(value: &Value<'_>, world: &World<'_>) -> Vec<Policy> {
                 first.position()
             ));
         }
-        places.entry(policy.task.name.clone()).or_insert(place);
+        places.entry(policy.task.name.clone()).or_insert_with(|| place.clone());
+        written.push(place);
         policies.push(policy);
     }
-    policies
+    (policies, written)
 }
 
 fn policy<'a>(value: &Value<'a>, world: &World<'_>) -> Option<(Policy, Place<'a>)> {
@@ -140,11 +157,6 @@ fn custom_task<'a>(value: &Value<'a>) -> Option<(Arc<Task>, Place<'a>)> {
     let name_value = name?;
     let name = task::name(&name_value)?;
     let description = description.unwrap_or_default().to_owned();
-    if description.is_empty() {
-        name_value
-            .place
-            .warning("this task has no description; one makes it far easier to tell from others");
-    }
     let examples = examples.unwrap_or_default();
     let task = Task { name, description, examples, quality: BTreeMap::new() };
     Some((Arc::new(task), name_value.place))

@@ -56,11 +56,6 @@ impl Library {
             place.fault(format!("this task is in the library twice; the other is at {first}"));
             return;
         }
-        if task.description.is_empty() {
-            place.warning(
-                "this task has no description; one makes it far easier to tell from others",
-            );
-        }
         self.places.insert(task.name.clone(), place.position());
         self.tasks.insert(task.name.clone(), Arc::new(task));
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, mpsc};
 
 pub use crate::server::reload::change::Rejected;
 use crate::{
@@ -21,11 +21,15 @@ use crate::{
     classify::Classifier,
     config::{
         self, Loaded, RouterSource,
+        advised::TaskPlaces,
         store::Store,
         watch::{Requests, Watch, Watched},
     },
     engine::{Engine, World},
 };
+
+/// The most advice that is logged at once.
+const MOST_ADVICE: usize = 50;
 
 /// Where the configuration comes from, and who serves it.
 pub struct Reload {
@@ -37,6 +41,8 @@ pub struct Reload {
     origins: ArcSwap<Origins>,
     /// Held while something new is read and put in.
     turn: Arc<Mutex<()>>,
+    /// Told when something new serves.
+    renewed: Notify,
     watch: Option<Watch>,
 }
 
@@ -47,6 +53,8 @@ pub struct Origins {
     pub routers: Vec<RouterSource>,
     /// The patterns by which router files are found.
     pub patterns: Vec<PathBuf>,
+    /// Where its tasks are written.
+    pub tasks: TaskPlaces,
 }
 
 /// The right to change the configuration: nobody else does while it is held.
@@ -60,7 +68,8 @@ impl Origins {
     pub fn of(loaded: &Loaded) -> Self {
         let mut routers = loaded.routers.clone();
         routers.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { routers, patterns: loaded.watched.patterns().to_vec() }
+        let patterns = loaded.watched.patterns().to_vec();
+        Self { routers, patterns, tasks: loaded.tasks.clone() }
     }
 
     /// The router whose file is at `path`.
@@ -73,7 +82,7 @@ impl Reload {
     /// What serves a configuration that lies in `store`, and was read from `origins`.
     pub fn new(engine: Arc<Engine>, store: Store, origins: Origins) -> Self {
         let (origins, turn) = (ArcSwap::from_pointee(origins), Arc::default());
-        Self { engine, store, origins, turn, watch: None }
+        Self { engine, store, origins, turn, renewed: Notify::new(), watch: None }
     }
 
     /// The same, with its files watched while [`Reload::run`] runs.
@@ -108,6 +117,25 @@ impl Reload {
         tokio::select! {
             () = watch.clone().run() => {}
             () = serve => {}
+            () = self.advise() => {}
+        }
+    }
+
+    /// Logs the advice on what serves, now and whenever something new does. Nothing waits for it, and the classifier is
+    /// asked one thing at a time, so that requests come between.
+    async fn advise(&self) {
+        loop {
+            let (world, origins) = (self.engine.world(), self.origins());
+            let routers = world.catalog.routers.values();
+            let found = origins.tasks.advice(routers, world.classifier.as_deref()).await;
+            for warning in found.iter().take(MOST_ADVICE) {
+                tracing::warn!("{warning}");
+            }
+            if let Some(more) = found.len().checked_sub(MOST_ADVICE).filter(|more| *more > 0) {
+                tracing::warn!("and {more} more; `pointsman check` prints all of them");
+            }
+            drop((world, origins));
+            self.renewed.notified().await;
         }
     }
 
@@ -149,6 +177,7 @@ impl Reload {
     fn serve(&self, world: World, origins: Origins) {
         self.engine.replace(world);
         self.origins.store(Arc::new(origins));
+        self.renewed.notify_one();
     }
 
     fn refuse(&self, report: &str) {

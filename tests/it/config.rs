@@ -40,6 +40,66 @@ fn k15_a_good_file_is_ok() {
     assert!(text.contains("ok:"), "{text}");
 }
 
+/// A router of these tasks, each a name, a description and the YAML of its examples.
+fn routing(tasks: &[(&str, &str, &str)]) -> String {
+    let policy = |(name, description, examples): &(&str, &str, &str)| {
+        format!(
+            "  - custom_task:\n      name: {name}\n      description: {description}\n      examples: [{examples}]\n    models: [alpha]\n"
+        )
+    };
+    let policies: Vec<String> = tasks.iter().map(policy).collect();
+    let policies = policies.concat();
+    format!("name: shop\npolicies:\n{policies}fallback_models: [alpha]\n")
+}
+
+#[test]
+fn k_what_is_probably_not_meant_is_a_warning_and_no_mistake() {
+    let router = routing(&[
+        ("billing", "\"\"", "where is my invoice"),
+        ("returns", "About returns", ""),
+        ("orders", "parcels", ""),
+        ("refunds", "Customers who want their money back", "Where is my  INVOICE"),
+    ]);
+    let folder = good().file("policies/shop.yaml", &router).write();
+    let output = run(&good(), &["check", "-c", folder.main().to_str().unwrap()]);
+    let out = String::from_utf8(output.stdout).unwrap();
+    let warnings = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && out.starts_with("ok:"), "{out}{warnings}");
+    let path = "policies[0].custom_task.name: warning: ";
+    for said in [
+        format!("policies/shop.yaml:4:13: {path}task `billing` has no description"),
+        "shop.yaml:9:13: policies[1].custom_task.name: warning: the description of `returns` only repeats".to_owned(),
+        "shop.yaml:14:13: policies[2].custom_task.name: warning: the description of `orders` has fewer".to_owned(),
+        "`refunds` is also one of `billing`".to_owned(),
+    ] {
+        assert!(warnings.contains(&said), "no {said:?} in:\n{warnings}");
+    }
+    assert_eq!(warnings.lines().count(), 4, "{warnings}");
+}
+
+#[test]
+fn k_tasks_that_the_classifier_cannot_tell_apart_are_named_with_what_to_change() {
+    let router = routing(&[
+        ("law-questions", "Legal questions, contracts", ""),
+        ("legal", "Questions about contracts and law", ""),
+        ("recipes", "How to cook a dish", "\"Please translate this contract into French for me\""),
+        ("translation", "Translate texts between languages", ""),
+    ]);
+    let setup = good()
+        .file("policies/shop.yaml", &router)
+        .with("classifier: {model: router-models/default}");
+    let (code, text) = checked(&setup);
+    if code == 64 && (text.contains("make runtime") || text.contains("router-models")) {
+        eprintln!("SKIPPED: the default classifier is not beside the program (`make runtime`)");
+        return;
+    }
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("warning: `legal` and `law-questions` cannot be told apart"), "{text}");
+    assert!(text.contains("make one task of them"), "{text}");
+    assert!(text.contains("of `recipes` is classified as `translation`"), "{text}");
+    assert!(text.contains("ok:"), "{text}");
+}
+
 #[test]
 fn k01_every_mistake_is_reported_with_its_place() {
     let setup = good()

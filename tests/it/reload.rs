@@ -85,6 +85,24 @@ fn pair() -> (Upstream, Setup) {
 }
 
 #[test]
+fn k_what_is_probably_not_meant_is_logged_at_start_and_after_a_reload() {
+    let upstream = Upstream::always(reply::chat("fine"));
+    let setup = Setup::two(upstream.address(), upstream.address());
+    let router = |task: &str| {
+        format!(
+            "name: vague\npolicies:\n  - custom_task: {{name: {task}}}\n    models: [alpha]\nfallback_models: [alpha]\n"
+        )
+    };
+    let program = Program::start(&setup.file("policies/vague.yaml", &router("before")));
+    program.logged("task `before` has no description");
+    program.folder().write("policies/vague.yaml", router("after"));
+    program.logged("task `after` has no description");
+    let log = program.log();
+    let said = log.iter().filter(|line| line.contains("task `before` has no")).count();
+    assert_eq!(said, 1, "said again: {log:?}");
+}
+
+#[test]
 fn k06_an_invalid_file_changes_nothing() {
     let (_upstream, setup) = pair();
     let program = Program::start(&setup);

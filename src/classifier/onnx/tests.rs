@@ -108,6 +108,45 @@ async fn tasks_are_matched_in_any_language_and_none_where_none_fits() {
     }
 }
 
+/// What the advice on `tasks` says of tasks that are alike.
+async fn alike(model: &Onnx, tasks: &[(&str, &str)]) -> Vec<String> {
+    let found = crate::advice::on(&router(tasks), Some(model)).await;
+    let said = found.into_iter().map(|warning| warning.message);
+    said.filter(|message| message.contains("cannot be told apart")).collect()
+}
+
+#[tokio::test]
+async fn tasks_that_mean_the_same_are_found_and_near_ones_left_alone() {
+    let model = load();
+    let (mut same, mut near) = ((0, 0), (0, 0));
+    for line in include_str!("../../../tests/corpus/tasks/pairs.tsv").lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let found = alike(&model, &[(fields[1], fields[2]), (fields[3], fields[4])]).await;
+        let count = if fields[0] == "same" { &mut same } else { &mut near };
+        *count = (count.0 + found.len(), count.1 + 1);
+    }
+    assert_eq!((same.1, near.1), (30, 30));
+    assert!(same.0 >= 20, "{} of 30 pairs that mean the same were found", same.0);
+    assert!(near.0 <= 2, "{} of 30 pairs that differ were warned of", near.0);
+}
+
+#[tokio::test]
+async fn the_task_library_can_be_told_apart() {
+    let texts = include_str!("../../../policies/tasks.yaml");
+    let loaded = crate::config::load_texts(
+        (
+            "main",
+            "providers: {p: {api: openai, base_url: \"https://example.com/v1\"}}\nmodels: {m: {endpoints: [{provider: p}]}}",
+        ),
+        &[("tasks", texts)],
+        &crate::config::LoadOptions::default(),
+    );
+    let library = loaded.unwrap_or_else(|refused| panic!("{refused}")).catalog.tasks;
+    let tasks: Vec<(&str, &str)> =
+        library.iter().map(|(name, task)| (name.as_str(), task.description.as_str())).collect();
+    assert_eq!(alike(&load(), &tasks).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn what_was_not_read_whole_is_said_and_not_cached() {
     let (model, router) = (load(), coding());
