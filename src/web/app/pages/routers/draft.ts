@@ -7,6 +7,8 @@
 
 import type { DraftReply, Fault, RouterDraft, Warning } from '../../api';
 
+import { complete } from './edit';
+
 export type Side = 'form' | 'yaml';
 
 export type Draft = {
@@ -75,7 +77,7 @@ function checked(draft: Draft, revision: number, reply: DraftReply): Draft {
   const told = { ...draft, checked: revision, faults, warnings, unreadable: reply.router === null };
   return draft.side === 'form'
     ? { ...told, yaml: reply.yaml }
-    : { ...told, form: reply.router ?? draft.form };
+    : { ...told, form: reply.router ? complete(reply.router) : draft.form };
 }
 
 /** What to ask the server about this draft. */

@@ -3,6 +3,7 @@ import type { RouterDraft, TaskPreset } from '../../types';
 import {
   added,
   blank,
+  complete,
   free,
   fromLibrary,
   moved,
@@ -74,6 +75,15 @@ describe('models', () => {
       selection_policy: { prefer: 'cheapest' },
     });
     expect(fromLibrary(preset(['q']), form, ['x', 'y', 'z']).models).toEqual(['y']);
+  });
+});
+
+it('is completed where a draft still lacks its lists', () => {
+  const half = { name: 'r', description: '', config: { policies: [{ task_slug: 'a' }], threshold: 0.5 } };
+  expect(complete(half as unknown as RouterDraft).config).toEqual({
+    policies: [{ task_slug: 'a', models: [] }],
+    fallback_models: [],
+    threshold: 0.5,
   });
 });
 

@@ -3,6 +3,19 @@ import type { Policy, RouterConfig, RouterDraft, RouterPreset, TaskPreset } from
 
 export const MOST_MODELS = 3;
 
+/** A router as it was read, with the lists that a draft may still lack. */
+export function complete(form: RouterDraft): RouterDraft {
+  const { policies, fallback_models } = form.config as Partial<RouterConfig>;
+  return {
+    ...form,
+    config: {
+      ...form.config,
+      policies: (policies ?? []).map(policy => ({ ...policy, models: policy.models ?? [] })),
+      fallback_models: fallback_models ?? [],
+    },
+  };
+}
+
 export const withConfig = (form: RouterDraft, change: Partial<RouterConfig>): RouterDraft => ({
   ...form,
   config: dropEmpty({ ...form.config, ...change }),

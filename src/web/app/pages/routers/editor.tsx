@@ -69,7 +69,7 @@ export function Editor({ source, editable, library, onDirty, onSaved }: Props) {
             />
             <Problems marks={marks} checked={isChecked(draft)} onGo={go} />
           </Card>
-          <TryBox draft={draft} />
+          <TryBox draft={draft} uuid={session.stored?.uuid ?? null} />
         </div>
       </div>
       <Conflict session={session} onOverwrite={() => save(true)} />

@@ -72,7 +72,7 @@ export function useSession(source: Source): Session {
     const wait = draft.checked < 0 ? 0 : SETTLE_MS;
     const timer = setTimeout(() => {
       const { revision } = draft;
-      ask(question(draft), stop.signal).then(
+      ask({ ...question(draft), uuid: stored?.uuid ?? null }, stop.signal).then(
         reply => {
           setError(null);
           dispatch({ type: 'checked', revision, reply });

@@ -42,14 +42,20 @@ export async function save(uuid: string | null, yaml: string, etag: string | nul
 export const remove = (uuid: string, etag: string | null) =>
   request<null>('DELETE', `${ROUTERS}/${encodeURIComponent(uuid)}`, undefined, { ifMatch: etag });
 
-export const draft = (question: { yaml: string } | { router: RouterDraft }, signal: AbortSignal) =>
+/** The router that a draft is of: null for a new one. Without it a draft with another name would be another router. */
+type Of = { uuid: string | null };
+
+export const draft = (question: ({ yaml: string } | { router: RouterDraft }) & Of, signal: AbortSignal) =>
   post<DraftReply>('/api/routers/draft', question, signal);
 
-export const tried = (yaml: string, text: string, signal: AbortSignal) =>
-  post<{ decision: Decision }>('/api/routers/try', { yaml, text }, signal).then(reply => reply.decision);
+export const tried = (question: { yaml: string; text: string } & Of, signal: AbortSignal) =>
+  post<{ decision: Decision }>('/api/routers/try', question, signal).then(reply => reply.decision);
+
+/** More than ship, so that they come at once. */
+const ALL = 'per_page=1000';
 
 export const presets = () =>
-  get<{ presets: RouterPreset[] }>(`${ROUTERS}/presets`).then(reply => reply.presets);
+  get<{ presets: RouterPreset[] }>(`${ROUTERS}/presets?${ALL}`).then(reply => reply.presets);
 
 export const tasks = () =>
-  get<{ task_presets: TaskPreset[] }>(`${ROUTERS}/tasks/presets`).then(reply => reply.task_presets);
+  get<{ tasks: TaskPreset[] }>(`${ROUTERS}/tasks/presets?${ALL}`).then(reply => reply.tasks);

@@ -8,7 +8,7 @@ import { tried } from './store';
 
 const SETTLE_MS = 350;
 
-export function TryBox({ draft }: { draft: Draft }) {
+export function TryBox({ draft, uuid }: { draft: Draft; uuid: string | null }) {
   const [text, setText] = useState('');
   const [decision, setDecision] = useState<Decision | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
@@ -22,7 +22,7 @@ export function TryBox({ draft }: { draft: Draft }) {
     if (!asked || !ready) return;
     const stop = new AbortController();
     const timer = setTimeout(() => {
-      tried(draft.yaml, text, stop.signal).then(
+      tried({ yaml: draft.yaml, text, uuid }, stop.signal).then(
         found => {
           setDecision(found);
           setError(null);
