@@ -52,7 +52,7 @@ describe('the two sides', () => {
 
   it('take the text from the server after an edit of the form', () => {
     let draft = reduce(loaded('name: a # mine\n'), { type: 'formed', form: form('b') });
-    expect(question(draft)).toEqual({ router: form('b') });
+    expect(question(draft)).toEqual({ router: { name: 'b', config: form('b').config } });
     expect(isDirty(draft)).toBe(true);
     expect(canSave(draft)).toBe(false);
     draft = reduce(draft, { type: 'checked', revision: draft.revision, reply: reply('name: b\n') });

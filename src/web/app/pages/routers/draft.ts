@@ -7,7 +7,7 @@
 
 import type { DraftReply, Fault, RouterDraft, Warning } from '../../api';
 
-import { complete } from './edit';
+import { complete, type Tidy, tidy } from './edit';
 
 export type Side = 'form' | 'yaml';
 
@@ -81,8 +81,8 @@ function checked(draft: Draft, revision: number, reply: DraftReply): Draft {
 }
 
 /** What to ask the server about this draft. */
-export function question(draft: Draft): { yaml: string } | { router: RouterDraft } {
-  return draft.side === 'form' && draft.form ? { router: draft.form } : { yaml: draft.yaml };
+export function question(draft: Draft): { yaml: string } | { router: Tidy } {
+  return draft.side === 'form' && draft.form ? { router: tidy(draft.form) } : { yaml: draft.yaml };
 }
 
 export function isChecked(draft: Draft): boolean {

@@ -8,6 +8,7 @@ import {
   fromLibrary,
   moved,
   ownTask,
+  tidy,
   withConfig,
   withModel,
   withoutPolicy,
@@ -84,6 +85,24 @@ it('is completed where a draft still lacks its lists', () => {
     policies: [{ task_slug: 'a', models: [] }],
     fallback_models: [],
     threshold: 0.5,
+  });
+});
+
+it('is sent without what was left empty', () => {
+  const own = { name: 'b', description: '', examples: ['one', '', 'two'] };
+  const policies = [
+    { custom_task: own, models: ['y'] },
+    { task_slug: 'a', models: ['x'] },
+  ];
+  expect(tidy({ name: 'r', description: '', config: { policies, fallback_models: ['z'] } })).toEqual({
+    name: 'r',
+    config: {
+      policies: [
+        { custom_task: { name: 'b', examples: ['one', 'two'] }, models: ['y'] },
+        { task_slug: 'a', models: ['x'] },
+      ],
+      fallback_models: ['z'],
+    },
   });
 });
 

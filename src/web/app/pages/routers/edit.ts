@@ -16,6 +16,25 @@ export function complete(form: RouterDraft): RouterDraft {
   };
 }
 
+/** A router as it is sent: what was left empty in the form is left out, so that the text has only what somebody wrote. */
+export function tidy({ description, ...form }: RouterDraft): Tidy {
+  const policies = form.config.policies.map(({ custom_task: task, ...policy }): Policy => {
+    if (!task) return policy;
+    const examples = task.examples?.filter(example => example.trim() !== '') ?? [];
+    return {
+      custom_task: {
+        name: task.name,
+        ...(task.description ? { description: task.description } : {}),
+        ...(examples.length > 0 ? { examples } : {}),
+      },
+      ...policy,
+    };
+  });
+  return { ...form, ...(description ? { description } : {}), config: { ...form.config, policies } };
+}
+
+export type Tidy = Omit<RouterDraft, 'description'> & { description?: string };
+
 export const withConfig = (form: RouterDraft, change: Partial<RouterConfig>): RouterDraft => ({
   ...form,
   config: dropEmpty({ ...form.config, ...change }),

@@ -4,12 +4,12 @@ import {
   get,
   type ModelRouter,
   post,
-  type RouterDraft,
   type RouterPreset,
   request,
   type TaskPreset,
 } from '../../api';
 import type { Decision } from '../../types';
+import type { Tidy } from './edit';
 
 const ROUTERS = '/v2/gen-ai/models/routers';
 
@@ -45,7 +45,7 @@ export const remove = (uuid: string, etag: string | null) =>
 /** The router that a draft is of: null for a new one. Without it a draft with another name would be another router. */
 type Of = { uuid: string | null };
 
-export const draft = (question: ({ yaml: string } | { router: RouterDraft }) & Of, signal: AbortSignal) =>
+export const draft = (question: ({ yaml: string } | { router: Tidy }) & Of, signal: AbortSignal) =>
   post<DraftReply>('/api/routers/draft', question, signal);
 
 export const tried = (question: { yaml: string; text: string } & Of, signal: AbortSignal) =>
