@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
-import { mock } from './mock/plugin.ts';
 
 /** Where `npm run dev` finds a running admin listener. */
 const admin = process.env.POINTSMAN_ADMIN ?? 'http://127.0.0.1:8081';
@@ -34,7 +33,7 @@ function precompressed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [precompressed(), ...(process.env.POINTSMAN_MOCK ? [mock()] : [])],
+  plugins: [precompressed()],
   build: {
     target: 'es2023',
     // The content security policy has no room for `data:` scripts or inline styles.
@@ -44,21 +43,19 @@ export default defineConfig({
   },
   server: {
     host: '127.0.0.1',
-    proxy: process.env.POINTSMAN_MOCK
-      ? {}
-      : {
-          [served]: {
-            target: admin,
-            changeOrigin: true,
-            configure: proxy => {
-              // The listener refuses a foreign `Origin`; that of the development server is one.
-              proxy.on('proxyReq', request => {
-                request.removeHeader('origin');
-                request.removeHeader('sec-fetch-site');
-              });
-            },
-          },
+    proxy: {
+      [served]: {
+        target: admin,
+        changeOrigin: true,
+        configure: proxy => {
+          // The listener refuses a foreign `Origin`; that of the development server is one.
+          proxy.on('proxyReq', request => {
+            request.removeHeader('origin');
+            request.removeHeader('sec-fetch-site');
+          });
         },
+      },
+    },
   },
   test: { include: ['app/**/*.test.ts'] },
 } as Parameters<typeof defineConfig>[0]);

@@ -20,10 +20,13 @@ const api = async path => (await fetch(demo.admin + path)).json();
 const side = (page, letter) => page.getByRole('group', { name: new RegExp(`^${letter}: `) }).last();
 const answer = (page, letter) => side(page, letter).locator('.answer');
 const told = page => page.getByRole('status');
+const prompting = page => page.getByRole('textbox', { name: 'Prompt', exact: true });
 
 async function ask(page, prompt) {
-  await page.getByRole('textbox', { name: 'Prompt' }).fill(prompt);
+  const turns = await page.getByRole('article').count();
+  await prompting(page).fill(prompt);
   await page.getByRole('button', { name: 'Send' }).click();
+  await page.getByRole('article').nth(turns).waitFor();
 }
 
 /** Until both sides have answered and the server's record of both is there. */
@@ -65,7 +68,7 @@ describe('playground', () => {
     const catalog = await api('/api/catalog');
     const router = catalog.routers.find(one => one.name === 'software-engineering');
     await page.goto(`${demo.admin}/playground#a=router:software-engineering&b=claude-sonnet-4-6`);
-    await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
+    await prompting(page).waitFor();
     // Every length that an unfinished answer is seen to have.
     await page.evaluate(() => {
       globalThis.seen = { A: new Set(), B: new Set() };
@@ -210,7 +213,7 @@ describe('playground', () => {
     await dialog.getByRole('alert').waitFor();
     await dialog.getByLabel('Key', { exact: true }).fill('right');
     await page.keyboard.press('Enter');
-    await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
+    await prompting(page).waitFor();
     assert.ok(sent.includes(null) && sent.includes('Bearer wrong') && sent.includes('Bearer right'), sent.join());
     const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie + location.href);
     assert.doesNotMatch(stored, /right/);
