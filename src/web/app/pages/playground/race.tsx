@@ -46,6 +46,7 @@ export function Race({ lanes }: { lanes: Lane[] }) {
         <span>
           <i class="k-answer" /> generation
         </span>
+        <span class="push">times at the server, once an answer is whole</span>
       </div>
     </div>
   );

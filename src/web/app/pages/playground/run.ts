@@ -1,6 +1,7 @@
 /**
  * One request to one side: sent, followed while it streams, and completed with the server's own record of it (decision,
- * usage, cost). Times are of this page's clock, from the moment of sending.
+ * usage, cost). Times are of this page's clock while an answer grows and the server's once it is whole: a busy browser
+ * sees a token later than it came.
  */
 import { type Signal, signal } from '@preact/signals';
 import {
@@ -223,7 +224,14 @@ async function settle(run: Run): Promise<void> {
     await pause(wait);
     const known = await record(run);
     if (known?.state === 'done') {
-      set(run, { record: known, decision: known.decision ?? run.state.peek().decision });
+      const { phase, firstMs, endMs, decision } = run.state.peek();
+      const whole = phase === 'done';
+      set(run, {
+        record: known,
+        decision: known.decision ?? decision,
+        firstMs: whole ? (known.ttft_ms ?? firstMs) : firstMs,
+        endMs: whole ? (known.duration_ms ?? endMs) : endMs,
+      });
       return;
     }
   }

@@ -65,9 +65,6 @@ export function halt(): void {
 
 export const stateOf = (row: Row, side: SideName): RunState | null =>
   row.runs.value?.[side].state.value ?? null;
-/** Time to the first content as the server measured it: at many connections the browser's own queue would count. */
-export const firstMs = (state: RunState): number | null => state.record?.ttft_ms ?? state.firstMs;
-
 export const rowDone = (row: Row): boolean =>
   SIDES.every(side => {
     const state = stateOf(row, side);
@@ -100,7 +97,7 @@ export function totals(rows: Row[], side: SideName): Totals {
     .map(row => stateOf(row, side))
     .filter(state => state !== null);
   const costs = done.map(state => state.record?.cost?.total).filter(cost => cost != null);
-  const firsts = done.map(firstMs).filter(first => first !== null);
+  const firsts = done.map(state => state.firstMs).filter(first => first !== null);
   const models = new Map<string, number>();
   for (const { model } of done) if (model) models.set(model, (models.get(model) ?? 0) + 1);
   return {
@@ -112,7 +109,7 @@ export function totals(rows: Row[], side: SideName): Totals {
     firstMedian: quantile(firsts, 0.5),
     first95: quantile(firsts, 0.95),
     totalMedian: quantile(
-      done.map(state => state.record?.duration_ms ?? state.endMs ?? 0),
+      done.map(state => state.endMs ?? 0),
       0.5,
     ),
     matched: done.filter(state => state.decision?.reason === 'matched').length,

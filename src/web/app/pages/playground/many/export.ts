@@ -1,6 +1,6 @@
 /** The results as files, made in the browser. */
 import { isRouter, SIDES, type SideName } from '../settings';
-import { type Batch, firstMs, type Row, stateOf, totals } from './batch';
+import { type Batch, type Row, stateOf, totals } from './batch';
 import { cell } from './csv';
 
 function sideOf(row: Row, side: SideName) {
@@ -19,8 +19,8 @@ function sideOf(row: Row, side: SideName) {
     error: state.error ? { code: state.error.code, message: state.error.message } : null,
     cost_usd: record?.cost ?? null,
     usage: record?.usage ?? null,
-    first_token_ms: firstMs(state),
-    total_ms: record?.duration_ms ?? state.endMs,
+    first_token_ms: state.firstMs,
+    total_ms: state.endMs,
     request_id: run.id,
     answer: state.text,
   };

@@ -6,7 +6,7 @@ import { Card, Empty, Tag } from '../../../ui/parts';
 import { running } from '../run';
 import { blind, isRouter, type SideName, shown } from '../settings';
 import { Side } from '../side';
-import { type Batch, bothAnswered, firstMs, type Row, rowDone, stateOf, totals, type Vote } from './batch';
+import { type Batch, bothAnswered, type Row, rowDone, stateOf, totals, type Vote } from './batch';
 import { asCsv, asJson, download } from './export';
 import { Scatter } from './scatter';
 
@@ -245,7 +245,7 @@ function RowView({
           <td class="clip">{model(a)}</td>
           <td class="clip">{model(b)}</td>
           <td class="number">{a && b ? change(a.record?.cost?.total, b.record?.cost?.total) : ''}</td>
-          <td class="number">{a && b ? msChange(firstMs(a), firstMs(b)) : ''}</td>
+          <td class="number">{a && b ? msChange(a.firstMs, b.firstMs) : ''}</td>
         </>
       )}
       <td>

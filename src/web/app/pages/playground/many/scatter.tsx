@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { money, ms } from '../../../ui/format';
 import { axis } from '../scale';
 import { SIDES, type SideName } from '../settings';
-import { type Batch, firstMs, type Row, stateOf } from './batch';
+import { type Batch, type Row, stateOf } from './batch';
 
 type Dot = { row: Row; side: SideName; first: number; cost: number };
 
@@ -25,7 +25,7 @@ export function Scatter({
   const dots: Dot[] = batch.rows.flatMap(row =>
     SIDES.flatMap(side => {
       const state = stateOf(row, side);
-      const first = state && firstMs(state);
+      const first = state?.firstMs;
       const cost = state?.record?.cost?.total;
       return state?.phase === 'done' && first != null && cost != null ? [{ row, side, first, cost }] : [];
     }),
