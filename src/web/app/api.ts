@@ -26,6 +26,10 @@ export class ApiError extends Error {
 export const keyWanted = signal<null | { wrong: boolean; give: (key: string | null) => void }>(null);
 
 let key: string | null = null;
+
+/** Whether a key is sent: a plain link to what needs one would be refused. */
+export const sendsKey = (): boolean => key !== null;
+
 let asking: Promise<boolean> | null = null;
 
 /** Asks once, however many requests wait for it. False: the person would rather not. */

@@ -1,10 +1,20 @@
 /** `/`: what the process did since it started, and what it does now. */
 import { useMemo, useState } from 'preact/hooks';
-import { catalog, catalogError, type Overview, type RequestRecord } from '../../api';
+import {
+  asApiError,
+  catalog,
+  catalogError,
+  errorOf,
+  type Overview,
+  type RequestRecord,
+  send,
+  sendsKey,
+} from '../../api';
 import { fragment, setFragment } from '../../nav';
 import { clock, count, ms } from '../../ui/format';
 import { modelToken } from '../../ui/models';
 import { ErrorNote, Loading } from '../../ui/parts';
+import { toast } from '../../ui/toast';
 import { CostPanel } from './cost';
 import { RequestDrawer } from './drawer';
 import { columns } from './figures';
@@ -35,7 +45,9 @@ export default function Dashboard() {
         <h1>Dashboard</h1>
         <Connection state={state} heard={heard} />
         <span class="row push small">
-          <a href="/metrics">Metrics</a>
+          <a href="/metrics" onClick={showMetrics}>
+            Metrics
+          </a>
           <a href="/playground">Playground</a>
         </span>
       </div>
@@ -77,6 +89,19 @@ export default function Dashboard() {
       />
     </div>
   );
+}
+
+/** A browser sends no key along with a link: where one is wanted, the page fetches the text and shows it. */
+async function showMetrics(event: MouseEvent) {
+  if (!sendsKey()) return;
+  event.preventDefault();
+  try {
+    const response = await send('/metrics');
+    if (!response.ok) throw await errorOf(response);
+    location.assign(URL.createObjectURL(new Blob([await response.text()], { type: 'text/plain' })));
+  } catch (error) {
+    toast(asApiError(error).message, 'bad');
+  }
 }
 
 function Charts({ overview }: { overview: Overview }) {

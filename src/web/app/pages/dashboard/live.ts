@@ -4,6 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import { follow, get, loadCatalog, type Overview, type RequestRecord } from '../../api';
+import { whileVisible } from '../../ui/visible';
 import { MOST_RECORDS, merged } from './records';
 
 export type State = 'connecting' | 'live' | 'reconnecting';
@@ -24,7 +25,10 @@ const START: Live = { state: 'connecting', overview: null, records: [], heard: n
 
 export function useLive(compare: string): Live {
   const [live, setLive] = useState(START);
-  useEffect(() => watch(compare, change => setLive(before => ({ ...before, ...change(before) }))), [compare]);
+  useEffect(() => {
+    const change: Change = apply => setLive(before => ({ ...before, ...apply(before) }));
+    return whileVisible(() => watch(compare, change));
+  }, [compare]);
   return live;
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../../api';
 import { fragment, leaving, setFragment } from '../../nav';
 import { Empty, ErrorNote, Icon, Loading, Tag } from '../../ui/parts';
+import { whileVisible } from '../../ui/visible';
 import { Editor } from './editor';
 import type { Source } from './session';
 import { Start } from './start';
@@ -29,7 +30,7 @@ export default function Routers() {
   const [dirty, setDirty] = useState(false);
   const { presets, tasks } = useLibrary();
   useGuard(dirty);
-  useEffect(() => follow({ catalog: () => loadCatalog() }), []);
+  useEffect(() => whileVisible(() => follow({ catalog: () => loadCatalog() })), []);
   const routers = catalog.value?.routers;
   const wanted = fragment.value.get('router');
   const isNew = fragment.value.has('new');
