@@ -134,6 +134,7 @@ function Charts({ overview }: { overview: Overview }) {
         format={ms}
         tick={count}
         empty="Streamed answers draw this."
+        most={1000}
       />
       <TimeChart
         title="Traffic"
@@ -145,6 +146,7 @@ function Charts({ overview }: { overview: Overview }) {
         format={value => `${value.toFixed(1)}/s`}
         tick={value => String(Math.round(value * 100) / 100)}
         empty="No request in this time."
+        most={1}
       />
     </>
   );

@@ -28,6 +28,8 @@ type Props = {
   /** The same without its unit, which the axis names. */
   tick: (value: number) => string;
   empty: string;
+  /** Where the axis ends while there is nothing to show. */
+  most: number;
 };
 
 const HEIGHT = 210;
@@ -92,12 +94,12 @@ function inWords({ title, note, lines, format }: Props): string {
   return `${title}, ${note}. ${said.join('. ') || 'No data yet'}. The arrow keys read single values.`;
 }
 
-function options({ axisLabel, lines, tick }: Props): Omit<uPlot.Options, 'width' | 'height'> {
+function options({ axisLabel, lines, tick, most }: Props): Omit<uPlot.Options, 'width' | 'height'> {
   return {
-    padding: [10, 10, 0, 0],
+    padding: [10, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : most] } },
     axes: [
       axis('', {
         labelSize: 0,

@@ -90,7 +90,7 @@ function RouterGroup({ group }: { group: RouterTasks }) {
     <table class="group">
       <caption>
         <a href={`/routers#router=${encodeURIComponent(group.router)}`}>{group.router}</a>
-        <span class="faint">{count(group.requests)} requests</span>
+        <span class="faint">{group.requests === 1 ? '1 request' : `${count(group.requests)} requests`}</span>
       </caption>
       <thead class="unseen">
         <tr>
