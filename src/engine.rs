@@ -47,6 +47,7 @@ use crate::{
     engine::{
         exchange::{BodyLimits, Exchange, Head, Interrupt, Source},
         ledger::Ledger,
+        memory::InMemory,
         refusal::{Refusal, RefusalBody},
     },
     http::{header, retry_after, route::Route},
@@ -222,7 +223,17 @@ impl Engine {
 
     /// Serves one request.
     pub async fn serve(&self, exchange: &mut impl Exchange) {
-        let world = self.world.load_full();
+        self.serve_in(self.world.load_full(), exchange).await;
+    }
+
+    /// The decision on a chat request in a `world` that does not serve: its status and document. Nothing is learned.
+    pub async fn rehearse(&self, world: Arc<World>, body: String) -> (StatusCode, Bytes) {
+        let mut request = InMemory::post("/routing/v1/chat/completions", body).of_playground();
+        self.serve_in(world, &mut request).await;
+        (request.status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), request.answer.freeze())
+    }
+
+    async fn serve_in(&self, world: Arc<World>, exchange: &mut impl Exchange) {
         let request_id = admit::request_id(exchange.head().headers);
         let dialect = admit::dialect_of(exchange.head());
         let mut ledger = Ledger::open(self, &world, (exchange.source(), &request_id));

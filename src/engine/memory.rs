@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 
-use crate::engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt};
+use crate::engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt, Source};
 
 /// A request in memory, and its answer once it was served.
 pub struct InMemory {
@@ -11,6 +11,7 @@ pub struct InMemory {
     path: String,
     headers: HeaderMap,
     body: Bytes,
+    source: Source,
     /// The status of the answer; `None` until one was given.
     pub status: Option<StatusCode>,
     /// The head of the answer.
@@ -31,17 +32,29 @@ impl InMemory {
             path: path.to_owned(),
             headers,
             body: body.into(),
+            source: Source::DataPlane,
             status: None,
             answer_headers: HeaderMap::new(),
             answer: BytesMut::new(),
             finished: false,
         }
     }
+
+    /// The same request, asked by the playground.
+    #[must_use]
+    pub fn of_playground(mut self) -> Self {
+        self.source = Source::Playground;
+        self
+    }
 }
 
 impl Exchange for InMemory {
     fn head(&self) -> Head<'_> {
         Head { method: &self.method, path: &self.path, headers: &self.headers }
+    }
+
+    fn source(&self) -> Source {
+        self.source
     }
 
     async fn body(&mut self, limits: BodyLimits) -> Result<Bytes, BodyFault> {

@@ -46,6 +46,9 @@ const API_BODY: BodyLimits = BodyLimits { bytes: 1 << 20, within: Duration::from
 
 const GET: &str = "GET, HEAD";
 
+/// What the listener answers, told for programs; a test holds it to what is served.
+const OPENAPI: &str = include_str!("admin/openapi.json");
+
 /// What the admin listener answers with.
 pub struct Admin {
     engine: Arc<Engine>,
@@ -120,7 +123,6 @@ impl Admin {
     }
 
     /// The API's documents. Each part answers for its own paths, and says which methods they take.
-    #[expect(clippy::unused_async, reason = "a part of the API may wait for files or a classifier")]
     async fn api(&self, request: &Request<'_>) -> Answer {
         let reads = *request.method == Method::GET;
         match request.path {
@@ -137,7 +139,7 @@ impl Admin {
             path => match path.strip_prefix("/api/requests/") {
                 Some(id) if reads => requests::one(&self.engine, id),
                 Some(_) => Answer::method(GET),
-                None => self.routers.serve(request).unwrap_or_else(Answer::not_found),
+                None => self.routers.serve(request).await.unwrap_or_else(Answer::not_found),
             },
         }
     }
@@ -198,6 +200,7 @@ impl Admin {
                 let text = self.engine.render_metrics();
                 Answer::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
             }
+            "/openapi.json" => Answer::new(StatusCode::OK, "application/json", OPENAPI),
             path => match pages::find(path, head.headers) {
                 Some(page) => page,
                 None => return Answer::text(StatusCode::NOT_FOUND, "not found\n"),

@@ -1,5 +1,10 @@
 //! The router API: what it shows, what it takes, what it refuses, and that traffic never notices.
 
+mod changes;
+mod drafts;
+mod openapi;
+mod refusals;
+
 use std::fs;
 
 use serde_json::{Value, json};
@@ -36,6 +41,12 @@ fn get(program: &Program, path: &str) -> Value {
     let (answer, json) = ask(program, "GET", path, None);
     assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
     json
+}
+
+fn put_ok(program: &Program, path: &str, body: &Value) -> Value {
+    let (answer, json) = ask(program, "PUT", path, Some(body));
+    assert_eq!(answer.status(), 200, "{body}: {}", answer.text());
+    json["model_router"].clone()
 }
 
 fn started() -> (Upstream, Upstream, Program) {

@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// How many there are on a page, unless the caller says.
-const PER_PAGE: usize = 20;
-
 /// The most there are on a page.
 const MOST_PER_PAGE: usize = 1_000;
 
@@ -103,10 +100,10 @@ struct Pages {
 }
 
 impl Page {
-    /// The page that `request` asks for.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, Refusal> {
+    /// The page that `request` asks for, of `usual` entries where it does not say.
+    pub(super) fn of(request: &Request<'_>, usual: usize) -> Result<Self, Refusal> {
         let number = whole(request, "page", usize::MAX)?.unwrap_or(1);
-        let per_page = whole(request, "per_page", MOST_PER_PAGE)?.unwrap_or(PER_PAGE);
+        let per_page = whole(request, "per_page", MOST_PER_PAGE)?.unwrap_or(usual);
         Ok(Self { number, per_page })
     }
 

@@ -28,6 +28,9 @@ use crate::{
 /// The category of tasks that only the operator's library has.
 const OWN: &str = "Your library";
 
+/// How many presets there are on a page, unless the caller says: the whole library that ships.
+const PER_PAGE: usize = 100;
+
 /// The most models that are put in the place of others.
 const MOST: usize = 2;
 
@@ -61,6 +64,7 @@ struct TaskPreset<'a> {
     category: &'static str,
     description: &'a str,
     tags: &'static [&'static str],
+    examples: &'a [String],
     models: Models<'a>,
     selection_policy: Policy<'a>,
 }
@@ -81,7 +85,7 @@ enum Policy<'a> {
 
 /// The routers that ship.
 pub(super) fn routers(reload: &Reload, request: &Request<'_>) -> Result<Answer, Refusal> {
-    let page = Page::of(request)?;
+    let page = Page::of(request, PER_PAGE)?;
     let shipped = shipped(&reload.engine.world().catalog);
     let (links, meta) = page.around(shipped.len(), request.path);
     let presets = page.cut(shipped.iter()).into_iter().map(|(card, form)| RouterPreset {
@@ -96,7 +100,7 @@ pub(super) fn routers(reload: &Reload, request: &Request<'_>) -> Result<Answer, 
 
 /// The tasks of the library.
 pub(super) fn tasks(reload: &Reload, request: &Request<'_>) -> Result<Answer, Refusal> {
-    let page = Page::of(request)?;
+    let page = Page::of(request, PER_PAGE)?;
     let world = reload.engine.world();
     let shipped = shipped(&world.catalog);
     // As the cards are ordered, the operator's own after them.
@@ -164,6 +168,7 @@ fn task_preset<'a>(task: &'a Task, shipped: &'a [Shipped], catalog: &Catalog) ->
         category: found.map_or(OWN, |(card, ..)| card.title),
         description: &task.description,
         tags: card.map_or(&[], |card| card.tags),
+        examples: &task.examples,
         models: member("models")
             .map_or_else(|| Models::Chosen(chosen(&[], catalog)), Models::Preset),
         selection_policy: member("selection_policy")

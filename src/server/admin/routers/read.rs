@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// How many routers there are on a page, unless the caller says.
+const PER_PAGE: usize = 20;
+
 #[derive(Serialize)]
 struct List<'a> {
     model_routers: Vec<ModelRouter<'a>>,
@@ -42,7 +45,7 @@ struct Text<'a> {
 
 /// The routers that serve, by name.
 pub(super) fn list(reload: &Reload, request: &Request<'_>) -> Result<Answer, Refusal> {
-    let page = Page::of(request)?;
+    let page = Page::of(request, PER_PAGE)?;
     let origins = reload.origins();
     let sources = page.cut(origins.routers.iter());
     let forms: Vec<Form> =

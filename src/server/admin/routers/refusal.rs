@@ -1,8 +1,12 @@
 //! What is refused, and how it is said.
 
 use http::StatusCode;
+use serde::Serialize;
 
-use crate::server::admin::answer::Answer;
+use crate::{
+    config::{fault::Fault, store::WriteFault},
+    server::{admin::answer::Answer, reload::Rejected},
+};
 
 /// A request that is not done.
 #[derive(Debug)]
@@ -10,6 +14,24 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
+    faults: Vec<Fault>,
+}
+
+/// A mistake as `check` prints it.
+#[derive(Serialize)]
+pub(super) struct ShownFault<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    path: &'a str,
+    message: &'a str,
+}
+
+impl<'a> From<&'a Fault> for ShownFault<'a> {
+    fn from(fault: &'a Fault) -> Self {
+        let Fault { file, line, column, path, message } = fault;
+        Self { file, line: *line, column: *column, path, message }
+    }
 }
 
 impl Refusal {
@@ -18,18 +40,72 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// What the state of things does not allow.
+    pub(super) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
     /// There is no such router.
     pub(super) fn unknown() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "no router has this id")
     }
 
+    /// Somebody else changed it meanwhile.
+    pub(super) fn stale() -> Self {
+        let message = "the router has changed since it was read; read it again";
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", message)
+    }
+
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), faults: Vec::new() }
+    }
+
+    /// Why a change of `file` was not made. `takes_away` says whether a name was to go that others may use.
+    pub(super) fn of(rejected: Rejected, file: &str, takes_away: bool) -> Self {
+        let message = rejected.to_string();
+        match rejected {
+            Rejected::Faulty(faults) => Self::faulty(faults, file, takes_away),
+            Rejected::Broken(faults) => {
+                Self { faults, ..Self::conflict("broken_configuration", message) }
+            }
+            Rejected::NoRouter => Self::bad("invalid_router", message),
+            Rejected::Unwritten(WriteFault::ReadOnly(_)) => Self::conflict("read_only", message),
+            Rejected::Unprepared(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "classifier_unavailable", message)
+            }
+            Rejected::Unwritten(WriteFault::Failed(_)) | Rejected::Lost => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not_written", message)
+            }
+        }
+    }
+
+    /// The change would bring these mistakes.
+    fn faulty(faults: Vec<Fault>, file: &str, takes_away: bool) -> Self {
+        let is_own = faults.iter().any(|fault| fault.file == file);
+        if takes_away && !is_own {
+            let message = "something else in the configuration still uses this router";
+            return Self { faults, ..Self::conflict("in_use", message) };
+        }
+        let mistakes = if faults.len() == 1 { "a mistake" } else { "mistakes" };
+        let first = faults.first().map(|fault| match fault.path.as_str() {
+            "" => fault.message.clone(),
+            path => format!("{path}: {}", fault.message),
+        });
+        let first = first.unwrap_or_default();
+        Self {
+            faults,
+            ..Self::bad("invalid_router", format!("the router has {mistakes}: {first}"))
+        }
     }
 }
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
-        Self::error(refusal.status, refusal.code, &refusal.message)
+        let Refusal { status, code, message, faults } = refusal;
+        if faults.is_empty() {
+            return Self::error(status, code, &message);
+        }
+        let faults: Vec<ShownFault<'_>> = faults.iter().map(Into::into).collect();
+        Self::faults(status, code, &message, faults)
     }
 }

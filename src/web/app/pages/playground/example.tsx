@@ -11,9 +11,9 @@ export async function keepExample(uuid: string, task: string, text: string): Pro
   const [{ withExample }, file, library] = await Promise.all([
     import('./yaml'),
     request<{ yaml: string }>('GET', `${ROUTERS}/${uuid}?format=yaml`),
-    get<{ task_presets: (TaskPreset & { examples?: string[] })[] }>(`${ROUTERS}/tasks/presets`),
+    get<{ tasks: (TaskPreset & { examples?: string[] })[] }>(`${ROUTERS}/tasks/presets`),
   ]);
-  const known = library.task_presets.find(preset => preset.task_slug === task);
+  const known = library.tasks.find(preset => preset.task_slug === task);
   const edited = withExample(file.value.yaml, task, text, known);
   await request('PUT', `${ROUTERS}/${uuid}`, { yaml: edited.yaml }, { ifMatch: file.etag });
   await loadCatalog();
