@@ -59,6 +59,7 @@ test: runtime pages $(venv)/ready train-smoke ## every test, the SDKs' and the c
 	if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --locked; \
 	else cargo test --locked --no-fail-fast; fi
+	tests/web/run.sh
 
 # Torch loads only with its CUDA libraries: 4.3 GB on disk, some minutes. Where PyPI has none for this machine, a word says so.
 train-smoke: ## the classifier's training from end to end on a fixture: seconds, after torch is there
