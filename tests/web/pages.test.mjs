@@ -122,6 +122,31 @@ describe('playground', () => {
     await close();
   });
 
+  test('the settings are in the address, and what is typed is not', async () => {
+    const { page, complaints, close } = await openPage(chrome.browser);
+    await page.goto(`${demo.admin}/playground`);
+    const against = page.getByRole('combobox').nth(1);
+    await against.selectOption('glm-5');
+    await page.getByRole('checkbox', { name: /Keep one session/ }).check();
+    await prompting(page).fill('a secret of mine');
+    assert.match(page.url(), /#b=glm-5&session=1$/);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('select')[1]?.value === 'glm-5');
+    assert.ok(await page.getByRole('checkbox', { name: /Keep one session/ }).isChecked());
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test('prompts come from a file too', async () => {
+    const { page, complaints, close } = await openPage(chrome.browser);
+    await page.goto(`${demo.admin}/playground#view=many`);
+    const csv = 'id,prompt\n1,"one, with a comma"\n2,two\n';
+    await page.locator('input[type=file]').setInputFiles({ name: 'p.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await page.getByRole('button', { name: 'Run 2' }).waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
   test('stopping ends both at once and says so', async () => {
     const { page, close } = await openPage(chrome.browser);
     await page.goto(`${demo.admin}/playground#a=router:writing&b=gpt-5.2`);
@@ -250,20 +275,27 @@ describe('routers', () => {
   });
 
   test('a prompt is kept as an example of a task, with what the library knows of it', async () => {
-    const { page, complaints, close } = await openPage(chrome.browser);
+    const { page, close } = await openPage(chrome.browser);
     const prompt = 'Is this bread name any good: Crumb and Circumstance?';
+    let puts = 0;
+    await page.route('**/v2/gen-ai/models/routers/*', route => {
+      if (route.request().method() !== 'PUT' || ++puts > 1) return route.continue();
+      return route.fulfill({ status: 412, contentType: 'application/json', body: '{"error":{"code":"stale","message":"it was changed meanwhile"}}' });
+    });
     await page.goto(`${demo.admin}/playground#a=router:general&b=glm-5&max-tokens=8`);
     await ask(page, prompt);
     await answered(page);
     await side(page, 'A').getByText('Keep this prompt as an example').click();
     await side(page, 'A').getByLabel('Task', { exact: true }).selectOption('brainstorming-ideation');
-    await side(page, 'A').getByRole('button', { name: 'Keep', exact: true }).click();
+    const keep = side(page, 'A').getByRole('button', { name: 'Keep', exact: true });
+    await keep.click();
+    await side(page, 'A').getByRole('alert').getByText('Somebody else changed the router').waitFor();
+    await keep.click();
     await told(page).getByText('Saved: an example of brainstorming-ideation in general').waitFor();
     const { model_routers: routers } = await api('/v2/gen-ai/models/routers');
     const task = routers.find(router => router.name === 'general').config.policies.map(policy => policy.custom_task).find(custom => custom?.name === 'brainstorming-ideation');
     assert.equal(task.examples.at(-1), prompt);
     assert.ok(task.examples.length > 1 && task.description, JSON.stringify(task));
-    assert.deepEqual(complaints, []);
     await close();
   });
 });
