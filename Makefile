@@ -34,6 +34,8 @@ $(npm_ready): src/web/package-lock.json
 # The program embeds the pages where they could be built, and does without where they could not.
 pages:
 	@if ! command -v npm >/dev/null; then echo "no npm: built without the pages (Node 20.19 or newer brings them)"; \
+	elif ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; \
+	then echo "node $$(node --version): built without the pages (Node 20.19 or newer brings them)"; \
 	elif ! $(MAKE) --no-print-directory $(npm_ready); then echo "no packages from npm: built without the pages"; \
 	else $(MAKE) --no-print-directory web; fi
 

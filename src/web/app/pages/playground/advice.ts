@@ -11,6 +11,8 @@ const ADVICE: Record<string, string> = {
   upstream_auth: 'The providers refused their keys: check the credentials in the configuration.',
   upstream_timeout: 'Nobody answered in time: try again, or raise `timeouts.total`.',
   incomplete: 'The provider broke off: try again; `failover.rescue: continue` lets another model finish.',
+  request_too_large: 'The request is larger than `max_body` allows: shorten it, or raise `max_body`.',
+  request_timeout: 'The request did not arrive whole in time: try again.',
   overloaded: 'Too much at once: wait a moment.',
   unauthorized: 'Reload the page and give the admin key.',
 };
