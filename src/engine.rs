@@ -183,6 +183,8 @@ impl Engine {
         for target in world.catalog.models.values().flat_map(|model| &model.targets) {
             self.metrics.breaker(target, self.health.state(&target.id, now));
             self.metrics.misconfigured(target, self.health.is_misconfigured(&target.id, now));
+            let cooldown = self.health.cooldown(&target.id, now);
+            self.metrics.cooldown(target, cooldown.unwrap_or_default());
             let age = self.prices.load().age(&target.id, clock::wall());
             self.metrics.price_age(target, age.map(|age| age.as_secs_f64()));
         }

@@ -32,7 +32,7 @@
 //! | 3 decision | [`route`], [`advice`], [`evaluation`] | a plan and its explanation; what a router's author should change; figures of a classifier; pure |
 //! | 4 world | [`config`], [`upstream`], [`telemetry`], then [`classifier`], [`feeds`] | files, sockets, clocks, threads |
 //! | 5 request | [`engine`] | one request from its head to its settlement |
-//! | 6 faces | [`server`], [`simulator`] | listeners; simulated providers |
+//! | 6 faces | [`server`], [`simulator`] | listeners, pages and their API; simulated providers |
 //! | 7 command line | [`cli`] | arguments and exit codes |
 //!
 //! # Invariants
@@ -44,7 +44,7 @@
 //! - A credential leaves through `upstream::build` alone, in a request that was built for one target.
 //! - A classifier, a price feed or a statistic that fails never costs a caller a request.
 //! - `dialect` knows no provider, `rank` no HTTP; only `server` names a session; only `config::secret` reads the
-//!   environment; only `dialect::error` renders an error body.
+//!   environment; only `dialect::error` renders an error body of the data plane.
 //! - One request sees one catalog, whatever is reloaded meanwhile.
 
 pub mod access;

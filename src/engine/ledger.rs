@@ -263,12 +263,13 @@ impl<'a> Ledger<'a> {
         Part { target, usage: *usage, bill }
     }
 
-    /// What `usage` would have cost at the dearest model of the plan.
-    fn dearest(&self, usage: &Usage) -> Option<Usd> {
-        let decision = self.decision.as_ref().filter(|decision| decision.router().is_some())?;
-        let models = decision.candidates().iter().map(|candidate| &candidate.model);
+    /// What `usage`, which did cost `paid`, would have cost at the dearest model of the plan.
+    fn dearest(&self, usage: &Usage, paid: Bill) -> Option<Usd> {
+        let planned = self.decision.iter().filter(|decision| decision.router().is_some());
+        let models = planned.flat_map(|decision| decision.candidates()).map(|one| &one.model);
         let bills = models.filter_map(|model| self.bill(model, model.targets.first()?, usage));
-        bills.map(Bill::total).max_by(|one, other| one.total_cmp(*other))
+        let totals = bills.chain([paid]).map(Bill::total);
+        totals.max_by(|one, other| one.total_cmp(*other))
     }
 
     /// Who began the answer, where there is one.
@@ -301,10 +302,14 @@ impl Drop for Ledger<'_> {
         let cost = bills.reduce(|all, part| Some(all?.plus(part?))).flatten();
         self.measure(&parts, duration);
         self.log(usage.as_ref(), cost, duration);
-        let dearest = cost.and_then(|_| self.dearest(usage.as_ref()?));
         let answered_by = self.answered_by();
-        let fallback = answered_by.is_some_and(|target| self.falls_back_on(target));
-        let settled = Settled { answered_by, fallback, parts: &parts, dearest };
+        let settled = Settled {
+            answered_by,
+            fallback: answered_by.is_some_and(|target| self.falls_back_on(target)),
+            parts: &parts,
+            dearest: cost.and_then(|cost| self.dearest(usage.as_ref()?, cost)),
+        };
+        self.compare(&settled);
         let end = End {
             target: self.target.clone(),
             attempts: self.attempts,
@@ -324,6 +329,20 @@ impl Drop for Ledger<'_> {
 }
 
 impl Ledger<'_> {
+    /// Counts how the request ended, and what else it might have been.
+    fn compare(&self, settled: &Settled<'_>) {
+        let metrics = &self.engine.metrics;
+        if self.counted {
+            metrics.ended(self.ended);
+        }
+        if settled.fallback {
+            metrics.fell_back();
+        }
+        if let Some(dearest) = settled.dearest {
+            metrics.dearest(dearest);
+        }
+    }
+
     fn measure(&self, parts: &[Part<'_>], duration: Duration) {
         let metrics = &self.engine.metrics;
         metrics.request_ended(self.counted);

@@ -91,7 +91,7 @@ impl Board {
 
     /// A request was decided.
     pub fn decided(&self, record: Record) {
-        self.recent.lock().push(record);
+        let _taken_apart_unlocked = self.recent.lock().push(record);
     }
 
     /// A request is over.
@@ -99,7 +99,7 @@ impl Board {
         if !record.dry_run {
             self.sums.lock().add(&record, settled, clock::wall());
         }
-        self.recent.lock().push(record);
+        let _taken_apart_unlocked = self.recent.lock().push(record);
     }
 
     /// The sums as they are now.

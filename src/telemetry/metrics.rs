@@ -18,12 +18,14 @@ use crate::{
     money::Usd,
     resilience::{breaker::State, failure::Cause},
     route::Reason,
-    telemetry::metrics::family::Families,
+    telemetry::{metrics::family::Families, usage::Ended},
 };
 
 /// Everything that is counted. One for the process.
 pub struct Metrics {
     families: Families,
+    /// The counters of [`Ended::WORDS`], found once.
+    outcomes: [IntCounter; Ended::WORDS.len()],
     /// The series of the catalog's targets, found once.
     targets: ArcSwap<HashMap<TargetId, Arc<Series>>>,
 }
@@ -61,6 +63,7 @@ struct Series {
     counts: Counts,
     breaker: IntGauge,
     misconfigured: IntGauge,
+    cooldown: Gauge,
     price_age: Gauge,
 }
 
@@ -122,7 +125,9 @@ impl Metrics {
         for store in Store::ALL {
             families.process.evictions.with_label_values(&[store.as_str()]);
         }
-        Self { families, targets: ArcSwap::default() }
+        let outcomes =
+            Ended::WORDS.map(|word| families.requests.outcomes.with_label_values(&[word]));
+        Self { families, outcomes, targets: ArcSwap::default() }
     }
 
     /// Creates the series of a catalog that is about to serve, and removes the gauges of targets that left.
@@ -156,6 +161,23 @@ impl Metrics {
     pub fn request_ended(&self, counted: bool) {
         self.families.requests.in_flight.dec();
         self.families.requests.all.inc_by(u64::from(counted));
+    }
+
+    /// A request that counts has ended so.
+    pub fn ended(&self, ended: Ended) {
+        if let Some(counter) = self.outcomes.get(ended.place()) {
+            counter.inc();
+        }
+    }
+
+    /// An answer came from a model that its router only falls back on.
+    pub fn fell_back(&self) {
+        self.families.requests.fallbacks.inc();
+    }
+
+    /// What an answer of known cost would have cost at the dearest model of its plan.
+    pub fn dearest(&self, cost: Usd) {
+        self.families.requests.dearest.inc_by(cost.dollars());
     }
 
     /// How many requests are under way.
@@ -233,6 +255,11 @@ impl Metrics {
         self.gauge(target, |series| series.misconfigured.set(i64::from(misconfigured)));
     }
 
+    /// For how long a target is still left alone.
+    pub fn cooldown(&self, target: &Target, left: Duration) {
+        self.gauge(target, |series| series.cooldown.set(left.as_secs_f64()));
+    }
+
     /// How old the live price of a target is, in seconds; not a number where it has none.
     pub fn price_age(&self, target: &Target, seconds: Option<f64>) {
         self.gauge(target, |series| series.price_age.set(seconds.unwrap_or(f64::NAN)));
@@ -293,6 +320,7 @@ impl Metrics {
             counts: self.counts(target),
             breaker: families.breaker.with_label_values(&place),
             misconfigured: families.misconfigured.with_label_values(&place),
+            cooldown: families.cooldown.with_label_values(&place),
             price_age,
             place,
         }
@@ -332,7 +360,7 @@ mod tests {
         ids::{ModelId, ProviderId},
     };
 
-    const FAMILIES: [&str; 17] = [
+    const FAMILIES: [&str; 21] = [
         "gen_ai_client_operation_duration_seconds",
         "gen_ai_client_token_usage",
         "gen_ai_server_time_to_first_token_seconds",
@@ -340,11 +368,15 @@ mod tests {
         "pointsman_breaker_state",
         "pointsman_classification_seconds",
         "pointsman_config_reload_failures_total",
+        "pointsman_cooldown_seconds",
+        "pointsman_cost_dearest_usd_total",
         "pointsman_cost_usd_total",
         "pointsman_decisions_total",
         "pointsman_evictions_total",
         "pointsman_failovers_total",
+        "pointsman_fallback_answers_total",
         "pointsman_log_dropped_total",
+        "pointsman_outcomes_total",
         "pointsman_overhead_seconds",
         "pointsman_panics_total",
         "pointsman_price_age_seconds",
@@ -485,6 +517,10 @@ mod tests {
         metrics.breaker(&target, State::Open);
         metrics.misconfigured(&target, true);
         metrics.price_age(&target, Some(12.0));
+        metrics.cooldown(&target, Duration::from_secs(7));
+        metrics.ended(Ended::Broken);
+        metrics.fell_back();
+        metrics.dearest(Usd::new(0.25).unwrap());
         metrics.evicted(Store::Pins, 3);
         metrics.evicted(Store::Pins, 5);
         metrics.log_dropped(2);
@@ -512,6 +548,10 @@ mod tests {
         has(&text, &format!(r#"pointsman_breaker_state{{{place},provider="p"}} 2"#));
         has(&text, &format!(r#"pointsman_target_misconfigured{{{place},provider="p"}} 1"#));
         has(&text, &format!(r#"pointsman_price_age_seconds{{{place},provider="p"}} 12"#));
+        has(&text, &format!(r#"pointsman_cooldown_seconds{{{place},provider="p"}} 7"#));
+        has(&text, r#"pointsman_outcomes_total{outcome="error"} 1"#);
+        has(&text, "pointsman_fallback_answers_total 1");
+        has(&text, "pointsman_cost_dearest_usd_total 0.25");
         has(&text, r#"pointsman_evictions_total{store="pins"} 5"#);
         has(&text, "pointsman_log_dropped_total 2");
     }

@@ -121,12 +121,12 @@ impl Record {
 }
 
 impl Recent {
-    pub(super) fn push(&mut self, record: Record) {
-        if self.changes.len() >= CHANGES {
-            self.changes.pop_front();
-        }
+    /// Adds a change; the one that makes room is given back, so that nobody waits while it is taken apart.
+    pub(super) fn push(&mut self, record: Record) -> Option<Record> {
+        let oldest = if self.changes.len() < CHANGES { None } else { self.changes.pop_front() };
         self.changes.push_back(record);
         self.newest = self.newest.saturating_add(1);
+        oldest
     }
 
     pub(super) fn newest(&self) -> u64 {

@@ -34,13 +34,27 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// The records' words for how requests end.
+    pub const WORDS: [&'static str; 4] = ["ok", "rejected", "error", "cancelled"];
+
+    /// Where its word stands among [`Ended::WORDS`].
+    pub const fn place(self) -> usize {
+        match self {
+            Self::Answered => 0,
+            Self::Rejected => 1,
+            Self::Failed | Self::Broken => 2,
+            Self::Cancelled => 3,
+        }
+    }
+
     /// The record's word for it.
     pub fn as_str(self) -> &'static str {
+        let [ok, rejected, error, cancelled] = Self::WORDS;
         match self {
-            Self::Answered => "ok",
-            Self::Rejected => "rejected",
-            Self::Failed | Self::Broken => "error",
-            Self::Cancelled => "cancelled",
+            Self::Answered => ok,
+            Self::Rejected => rejected,
+            Self::Failed | Self::Broken => error,
+            Self::Cancelled => cancelled,
         }
     }
 }

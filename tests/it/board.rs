@@ -592,6 +592,12 @@ fn m37_the_board_says_what_the_metrics_say() {
     let metrics = program.metrics();
     let count = |name: &str, labels: &[(&str, &str)]| Metrics::sum(&metrics, name, labels);
     near(&figures["cost_usd"], count("pointsman_cost_usd_total", &[]));
+    near(
+        &figures["cost_if"]["dearest"]["cost_usd"],
+        count("pointsman_cost_dearest_usd_total", &[]),
+    );
+    near(&figures["fallback_answers"], count("pointsman_fallback_answers_total", &[]));
+    near(&figures["outcomes"]["ok"], count("pointsman_outcomes_total", &[("outcome", "ok")]));
     near(&figures["attempts"], count("pointsman_attempts_total", &[]));
     let direct = count("pointsman_decisions_total", &[("reason", "direct")]);
     near(&figures["reasons"]["direct"], direct);

@@ -31,8 +31,8 @@ const CLASSES: usize = 32;
 /// Everything that is summed.
 #[derive(Clone, Default)]
 pub struct Sums {
-    /// Requests by how they ended: answered, rejected, failed, cancelled.
-    pub outcomes: [u64; 4],
+    /// Requests by how they ended: [`Ended::WORDS`].
+    pub outcomes: [u64; Ended::WORDS.len()],
     /// Decided requests by [`Reason::ALL`].
     pub reasons: [u64; Reason::ALL.len()],
     /// Attempts at targets.
@@ -106,7 +106,7 @@ impl Sums {
 
     pub(super) fn add(&mut self, record: &Record, settled: &Settled<'_>, now: Timestamp) {
         let Some(end) = &record.end else { return };
-        if let Some(count) = self.outcomes.get_mut(place(end.ended)) {
+        if let Some(count) = self.outcomes.get_mut(end.ended.place()) {
             *count = count.saturating_add(1);
         }
         self.attempts = self.attempts.saturating_add(u64::from(end.attempts));
@@ -191,15 +191,6 @@ fn slot<'a, V: Default>(
     let model = Some(model.clone());
     let own = sums.len() < most || sums.contains_key(&model);
     sums.entry(if own { model } else { None }).or_default()
-}
-
-fn place(ended: Ended) -> usize {
-    match ended {
-        Ended::Answered => 0,
-        Ended::Rejected => 1,
-        Ended::Failed | Ended::Broken => 2,
-        Ended::Cancelled => 3,
-    }
 }
 
 impl<const N: usize> Samples<N> {

@@ -60,7 +60,10 @@ pub(super) struct Requests {
     pub(super) in_flight: IntGauge,
     pub(super) decisions: IntCounterVec,
     pub(super) failovers: IntCounterVec,
+    pub(super) outcomes: IntCounterVec,
+    pub(super) fallbacks: IntCounter,
     pub(super) cost: Counter,
+    pub(super) dearest: Counter,
     pub(super) classification: Histogram,
     pub(super) overhead: Histogram,
 }
@@ -70,6 +73,7 @@ pub(super) struct Targets {
     pub(super) attempts: IntCounterVec,
     pub(super) breaker: IntGaugeVec,
     pub(super) misconfigured: IntGaugeVec,
+    pub(super) cooldown: GaugeVec,
     pub(super) price_age: GaugeVec,
     pub(super) first_token: HistogramVec,
     pub(super) duration: HistogramVec,
@@ -118,6 +122,19 @@ impl Requests {
                 "Moves to another attempt, by what went wrong before.",
                 &["cause"],
             )?,
+            outcomes: made.counters(
+                "pointsman_outcomes_total",
+                "Requests by how they ended.",
+                &["outcome"],
+            )?,
+            fallbacks: made.put(IntCounter::new(
+                "pointsman_fallback_answers_total",
+                "Answers of models that their router only falls back on.",
+            ))?,
+            dearest: made.put(Counter::new(
+                "pointsman_cost_dearest_usd_total",
+                "An estimate: what answers of known cost would have cost at the dearest model of each plan.",
+            ))?,
             cost: made.put(Counter::new(
                 "pointsman_cost_usd_total",
                 "What answers cost at the prices known, in US dollars.",
@@ -149,13 +166,14 @@ impl Targets {
                 "pointsman_target_misconfigured",
                 "1 while a target is set aside because it refuses our credential or account.",
             )?,
-            price_age: made.put(GaugeVec::new(
-                Opts::new(
-                    "pointsman_price_age_seconds",
-                    "The age of a target's live price; NaN where it has none.",
-                ),
-                PLACE,
-            ))?,
+            cooldown: made.seconds(
+                "pointsman_cooldown_seconds",
+                "How long a target is still left alone because it asked for that, or refuses us.",
+            )?,
+            price_age: made.seconds(
+                "pointsman_price_age_seconds",
+                "The age of a target's live price; NaN where it has none.",
+            )?,
             first_token: made.histograms(
                 "gen_ai_server_time_to_first_token_seconds",
                 "From a request's arrival to the first content of its streamed answer.",
@@ -179,6 +197,7 @@ impl Targets {
         // Each was made with the others; one that is gone already is as it should be.
         let _ = self.breaker.remove_label_values(place);
         let _ = self.misconfigured.remove_label_values(place);
+        let _ = self.cooldown.remove_label_values(place);
         let _ = self.price_age.remove_label_values(place);
     }
 }
@@ -231,6 +250,10 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
         self.put(IntGaugeVec::new(Opts::new(name, help), PLACE))
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<GaugeVec> {
+        self.put(GaugeVec::new(Opts::new(name, help), PLACE))
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
