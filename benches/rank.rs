@@ -14,7 +14,7 @@ use pointsman::{
     catalog::{
         model::{Features, Model, OffPeak, Pricing, Rates, Target, Tier},
         provider::{Api, Auth, Provider},
-        router::{Prefer, Task},
+        router::{Prefer, Score, Task},
         settings::Timeouts,
     },
     dialect::modality::Modalities,
@@ -107,7 +107,7 @@ fn three_candidates(bencher: Bencher<'_, '_>, prefer: Prefer) {
         name: TaskName::parse("task").unwrap(),
         description: String::new(),
         examples: Vec::new(),
-        quality: models.iter().map(|model| (model.id.clone(), 0.5)).collect(),
+        quality: models.iter().map(|model| (model.id.clone(), Score::bare(0.5))).collect(),
     };
     let stats = Stats::new();
     for model in &models {

@@ -13,6 +13,7 @@ mod eval;
 mod load;
 mod prices;
 mod route;
+mod scores;
 mod serve;
 mod simulate;
 

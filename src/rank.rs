@@ -154,7 +154,7 @@ pub fn assess(
         ttft: stats.predict(&target.id, &model.id, work(tokens.input(), tokens.cached), query.now),
         quality: query
             .task
-            .and_then(|task| task.quality.get(&model.id).copied())
+            .and_then(|task| task.quality.get(&model.id).map(|score| score.value))
             .filter(|quality| quality.is_finite()),
         position,
         why: Why::Behind,

@@ -129,15 +129,22 @@ fn policy<'a>(value: &Value<'a>, world: &World<'_>) -> Option<(Policy, Place<'a>
     let prefer = fields.take("selection_policy").and_then(|value| prefer(&value));
     fields.finish();
     let (task, place) = task?;
-    let policy =
-        Policy { task, models: models.unwrap_or_default(), prefer: prefer.unwrap_or_default() };
-    Some((policy, place))
+    let models = models.unwrap_or_default();
+    let prefer = prefer.unwrap_or_default();
+    let scored = |model: &Arc<Model>| task.quality.contains_key(&model.id);
+    if prefer == Prefer::Optimal && models.len() > 1 && !models.iter().any(scored) {
+        place.warning(format!(
+            "`optimal` has no quality score for {}: its models are ordered by expected cost",
+            task.name
+        ));
+    }
+    Some((Policy { task, models, prefer }, place))
 }
 
 fn task<'a>(fields: &mut Fields<'a>, library: &Library) -> Option<(Arc<Task>, Place<'a>)> {
     match (fields.take("task_slug"), fields.take("custom_task")) {
         (Some(slug), None) => library.find(&slug).map(|task| (task, slug.place)),
-        (None, Some(custom)) => custom_task(&custom),
+        (None, Some(custom)) => custom_task(&custom, library),
         (Some(_), Some(custom)) => {
             custom.wrong("a policy has one task: leave out `task_slug` or `custom_task`")
         }
@@ -148,7 +155,7 @@ fn task<'a>(fields: &mut Fields<'a>, library: &Library) -> Option<(Arc<Task>, Pl
     }
 }
 
-fn custom_task<'a>(value: &Value<'a>) -> Option<(Arc<Task>, Place<'a>)> {
+fn custom_task<'a>(value: &Value<'a>, library: &Library) -> Option<(Arc<Task>, Place<'a>)> {
     let mut fields = value.fields()?;
     let name = fields.require("name");
     let description = fields.take("description").and_then(|value| value.prose()).map(str::trim);
@@ -158,7 +165,8 @@ fn custom_task<'a>(value: &Value<'a>) -> Option<(Arc<Task>, Place<'a>)> {
     let name = task::name(&name_value)?;
     let description = description.unwrap_or_default().to_owned();
     let examples = examples.unwrap_or_default();
-    let task = Task { name, description, examples, quality: BTreeMap::new() };
+    let quality = library.quality(&name);
+    let task = Task { name, description, examples, quality };
     Some((Arc::new(task), name_value.place))
 }
 

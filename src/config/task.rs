@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use jiff::civil::Date;
+
 use crate::{
-    catalog::router::Task,
+    catalog::router::{Origin, Score, Task},
     config::{
         fault::{Place, Report},
         model::Models,
         raw,
-        value::Value,
+        value::{Fields, Value},
     },
     ids::{ModelId, TaskName},
 };
@@ -23,8 +25,24 @@ pub(crate) const BUILT_IN: &str = include_str!("../../policies/tasks.yaml");
 pub(crate) struct Library {
     /// The tasks.
     pub(crate) tasks: BTreeMap<TaskName, Arc<Task>>,
-    /// Where the operator's own files set them.
-    places: BTreeMap<TaskName, String>,
+    /// Where the operator's own files say what belongs to them, and how well models do them.
+    places: BTreeMap<(TaskName, Aspect), String>,
+}
+
+/// What an entry says of a task. Each is said once, so that scores can have a file of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Aspect {
+    /// What belongs to it.
+    Words,
+    /// How well models do it.
+    Scores,
+}
+
+/// An entry of a library file.
+struct Entry<'a> {
+    task: Task,
+    place: Place<'a>,
+    aspects: Vec<Aspect>,
 }
 
 impl Library {
@@ -45,30 +63,40 @@ impl Library {
         let items = fields.require("tasks").and_then(|value| value.items());
         fields.finish();
         for item in items.unwrap_or_default() {
-            if let Some((task, place)) = self.task(&item, models) {
-                self.add(task, &place);
+            if let Some(entry) = self.entry(&item, models) {
+                self.add(entry);
             }
         }
     }
 
-    fn add(&mut self, task: Task, place: &Place<'_>) {
-        if let Some(first) = self.places.get(&task.name) {
+    fn add(&mut self, Entry { task, place, aspects }: Entry<'_>) {
+        let known = |aspect: &Aspect| self.places.get(&(task.name.clone(), *aspect));
+        if let Some(first) = aspects.iter().find_map(known) {
             place.fault(format!("this task is in the library twice; the other is at {first}"));
             return;
         }
-        self.places.insert(task.name.clone(), place.position());
+        for aspect in aspects {
+            self.places.insert((task.name.clone(), aspect), place.position());
+        }
         self.tasks.insert(task.name.clone(), Arc::new(task));
     }
 
-    fn task<'a>(&self, value: &Value<'a>, models: Option<&Models>) -> Option<(Task, Place<'a>)> {
+    fn entry<'a>(&self, value: &Value<'a>, models: Option<&Models>) -> Option<Entry<'a>> {
         let mut fields = value.fields()?;
         let name = fields.require("name");
         let description = fields.take("description").and_then(|value| value.prose());
         let examples = fields.take("examples").and_then(|value| examples(&value));
-        let quality = fields.take("quality").and_then(|value| quality(&value, models));
+        let quality = quality(&mut fields, models);
         fields.finish();
         let name_value = name?;
         let name = self::name(&name_value)?;
+        let mut aspects = Vec::new();
+        if description.is_some() || examples.is_some() || quality.is_none() {
+            aspects.push(Aspect::Words);
+        }
+        if quality.is_some() {
+            aspects.push(Aspect::Scores);
+        }
         let before = self.tasks.get(&name).map(AsRef::as_ref);
         let task = Task {
             description: description
@@ -83,7 +111,12 @@ impl Library {
                 .unwrap_or_default(),
             name,
         };
-        Some((task, name_value.place))
+        Some(Entry { task, place: name_value.place, aspects })
+    }
+
+    /// The scores of the task of this name: a custom task has those that a library file gives under its name.
+    pub(crate) fn quality(&self, name: &TaskName) -> BTreeMap<ModelId, Score> {
+        self.tasks.get(name).map(|task| task.quality.clone()).unwrap_or_default()
     }
 
     /// The task of this name; one that is not there is reported.
@@ -122,17 +155,54 @@ pub(crate) fn examples(value: &Value<'_>) -> Option<Vec<String>> {
     Some(examples)
 }
 
-/// Scores by model. Without `models` to check against, every name is taken as it is.
-fn quality(value: &Value<'_>, models: Option<&Models>) -> Option<BTreeMap<ModelId, f64>> {
-    let mut scores = BTreeMap::new();
+/// Scores by model, and where they are from. Without `models` to check against, every name is taken as it is.
+fn quality(fields: &mut Fields<'_>, models: Option<&Models>) -> Option<BTreeMap<ModelId, Score>> {
+    let scores = fields.take("quality");
+    let source = fields.take("quality_source");
+    let date = fields.take("quality_date");
+    let samples = fields.take("quality_samples");
+    let Some(scores) = scores else {
+        for lonely in [source, date, samples].into_iter().flatten() {
+            lonely.fault("says where scores are from, but there is no `quality`");
+        }
+        return None;
+    };
+    let scores = by_model(&scores, models, |value| value.number(&(0.0..=1.0)))?;
+    let samples = samples
+        .and_then(|value| by_model(&value, models, |value| value.integer(&(1..=u32::MAX.into()))))
+        .unwrap_or_default();
+    let source = source.and_then(|value| value.filled_text()).map(str::to_owned);
+    let date = date.and_then(|value| day(&value));
+    let origin = (source.is_some() || date.is_some()).then(|| Arc::new(Origin { source, date }));
+    let score = |(model, value): (ModelId, f64)| {
+        let samples = samples.get(&model).copied();
+        (model, Score { value, samples, origin: origin.clone() })
+    };
+    Some(scores.into_iter().map(score).collect())
+}
+
+fn by_model<T>(
+    value: &Value<'_>,
+    models: Option<&Models>,
+    read: impl Fn(&Value<'_>) -> Option<T>,
+) -> Option<BTreeMap<ModelId, T>> {
+    let mut found = BTreeMap::new();
     for entry in value.entries()? {
-        let score = entry.value.number(&(0.0..=1.0));
+        let read = read(&entry.value);
         if models.is_some_and(|models| !models.check(entry.name, &entry.place)) {
             continue;
         }
-        if let (Ok(model), Some(score)) = (ModelId::parse(entry.name), score) {
-            scores.insert(model, score);
+        if let (Ok(model), Some(read)) = (ModelId::parse(entry.name), read) {
+            found.insert(model, read);
         }
     }
-    Some(scores)
+    Some(found)
+}
+
+fn day(value: &Value<'_>) -> Option<Date> {
+    let text = value.text()?;
+    match text.parse() {
+        Ok(date) if text.len() == "2026-01-31".len() => Some(date),
+        Ok(_) | Err(_) => value.wrong("must be a day, as in 2026-01-31"),
+    }
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::{
     catalog::{
         model::{Model, Rates},
-        router::{Prefer, Task},
+        router::{Prefer, Score, Task},
     },
     money::{PerMillion, Usd},
     prices::PriceTable,
@@ -292,9 +292,9 @@ fn optimal_is_by_quality_then_cost() {
     ];
     let task = Task {
         quality: BTreeMap::from([
-            (id("good-dear"), 0.8),
-            (id("good-cheap"), 0.8),
-            (id("best"), 0.9),
+            (id("good-dear"), Score::bare(0.8)),
+            (id("good-cheap"), Score::bare(0.8)),
+            (id("best"), Score::bare(0.9)),
         ]),
         ..(*task("t")).clone()
     };

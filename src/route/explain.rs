@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    catalog::router::Router,
+    catalog::router::{Router, Score},
     ids::RouterName,
     money::Usd,
     rank::{Candidate, Cost, why_not_first},
@@ -103,7 +103,13 @@ impl Serialize for Candidates<'_> {
                 .and_then(|first| why_not_first(details.prefer, candidate, first));
             let entry = decision.losses.iter().find(|(model, _)| *model == candidate.model.id);
             let loss = entry.map_or(&[][..], |(_, names)| names);
-            Row::Ranked(Ranked { loss, ..Ranked::of(rank, candidate, unless) })
+            let score =
+                decision.task.as_ref().and_then(|task| task.quality.get(&candidate.model.id));
+            let row = Ranked { loss, ..Ranked::of(rank, candidate, unless) };
+            Row::Ranked(Box::new(match score {
+                Some(score) => row.measured(score),
+                None => row,
+            }))
         });
         let ruled_out = details.ruled_out.iter().map(|shut| Row::RuledOut(Shut::of(shut)));
         serializer.collect_seq(ranked.chain(ruled_out))
@@ -113,7 +119,7 @@ impl Serialize for Candidates<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Row<'a> {
-    Ranked(Ranked<'a>),
+    Ranked(Box<Ranked<'a>>),
     RuledOut(Shut<'a>),
 }
 
@@ -131,6 +137,11 @@ struct Ranked<'a> {
     ttft_interval_ms: Option<[u64; 2]>,
     failing: bool,
     quality: Option<f64>,
+    /// Where that is from, and how sure it is.
+    quality_source: Option<&'a str>,
+    quality_date: Option<String>,
+    quality_samples: Option<u64>,
+    quality_interval: Option<[f64; 2]>,
     /// The caller's fields that its API cannot carry.
     loss: &'a [String],
 }
@@ -173,6 +184,22 @@ impl<'a> Ranked<'a> {
             failing: ttft.failing,
             loss: &[],
             quality: candidate.quality,
+            quality_source: None,
+            quality_date: None,
+            quality_samples: None,
+            quality_interval: None,
+        }
+    }
+
+    /// The same, with how its quality is known.
+    fn measured(self, score: &'a Score) -> Self {
+        let origin = score.origin.as_deref();
+        Self {
+            quality_source: origin.and_then(|origin| origin.source.as_deref()),
+            quality_date: origin.and_then(|origin| origin.date).map(|date| date.to_string()),
+            quality_samples: score.samples,
+            quality_interval: score.interval().map(|(low, high)| [rounded(low), rounded(high)]),
+            ..self
         }
     }
 }

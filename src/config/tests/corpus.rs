@@ -18,6 +18,15 @@ policies/other.yaml:3:12: tasks[1].name: this task is in the library twice; the 
 policies/other.yaml:4:5: tasks[2].name: is missing
 policies/other.yaml:5:12: tasks[3].name: a task's name must be 1 to 64 printable ASCII characters without a colon, no space at either end, and not `none` or `other`
 policies/other.yaml:5:19: tasks[3].utterances: unknown key
+=== library-scores.yaml
+policies/other.yaml:2:55: tasks[0].quality_source: says where scores are from, but there is no `quality`
+policies/other.yaml:2:77: tasks[0].quality_date: says where scores are from, but there is no `quality`
+policies/other.yaml:3:74: tasks[1].quality_date: must be a day, as in 2026-01-31
+policies/other.yaml:3:112: tasks[1].quality_samples.small: must be from 1 to 4294967295
+policies/other.yaml:3:115: tasks[1].quality_samples.smal: there is no model `smal`; did you mean `small`?
+policies/other.yaml:4:57: tasks[2].quality_source: must not be empty
+policies/other.yaml:4:75: tasks[2].quality_date: must be a day, as in 2026-01-31
+policies/other.yaml:5:12: tasks[3].name: this task is in the library twice; the other is at policies/other.yaml:4:12
 === main-a-list.yaml
 pointsman.yaml:1:1: must be a mapping, as in {name: value}
 === main-a-text.yaml

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{
-    Summary, load_texts,
-    task::{BUILT_IN, Library},
-    tests::{Folder, NOT_READING},
+use crate::{
+    catalog::router::Score,
+    config::{
+        Summary, load_texts,
+        task::{BUILT_IN, Library},
+        tests::{Folder, NOT_READING},
+    },
 };
 
 const EXAMPLE: &str = include_str!("../../../policies/examples/pointsman.yaml");
@@ -114,7 +117,53 @@ tasks:
     let loaded = folder.load(&NOT_READING).unwrap_or_else(|refused| panic!("{refused}"));
     let task = &loaded.catalog.router("support").unwrap().policies[0].task;
     assert!(task.description.contains("tl;dr") && !task.examples.is_empty(), "kept as it ships");
-    assert_eq!(task.quality.values().copied().collect::<Vec<_>>(), [0.8]);
+    assert_eq!(task.quality.values().cloned().collect::<Vec<_>>(), [Score::bare(0.8)]);
     assert_eq!(loaded.catalog.tasks.len(), 26);
     assert_eq!(loaded.catalog.routers.len(), 1, "a library is no router");
+}
+
+#[test]
+fn scores_have_a_file_of_their_own_and_say_where_they_are_from() {
+    let folder = Folder::new("scores");
+    let minimal = crate::config::tests::MINIMAL;
+    folder
+        .write("pointsman.yaml", format!("{minimal}  big: {{endpoints: [{{provider: local}}]}}\n"));
+    let custom = "\
+name: custom
+policies:
+  - custom_task: {name: haiku, description: Poems of three lines}
+    models: [small, big]
+    selection_policy: {prefer: optimal}
+  - task_slug: summarization
+    models: [small, big]
+    selection_policy: {prefer: optimal}
+fallback_models: [small]
+";
+    folder.write("policies/custom.yaml", custom);
+    let scores = "\
+tasks:
+  - name: haiku
+    quality: {small: 0.8}
+    quality_source: measured by pointsman eval
+    quality_date: 2026-11-21
+    quality_samples: {small: 40}
+";
+    folder.write("policies/scores.yaml", scores);
+    let words = "tasks:\n  - {name: haiku, description: Poems, examples: [A haiku about rain]}\n";
+    folder.write("policies/words.yaml", words);
+    let loaded = folder.load(&NOT_READING).unwrap_or_else(|refused| panic!("{refused}"));
+    let policies = &loaded.catalog.router("custom").unwrap().policies;
+    let score = &policies[0].task.quality.values().next().unwrap();
+    let origin = score.origin.as_ref().unwrap();
+    assert_eq!(
+        (score.samples, origin.source.as_deref()),
+        (Some(40), Some("measured by pointsman eval"))
+    );
+    assert_eq!(origin.date.unwrap().to_string(), "2026-11-21");
+    let library = &loaded.catalog.tasks.values().find(|task| task.name.as_str() == "haiku");
+    assert_eq!(library.unwrap().description, "Poems", "the words are from the other file");
+    assert!(!library.unwrap().quality.is_empty());
+    let warned: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let [warning] = &warned[..] else { panic!("{warned:?}") };
+    assert!(warning.contains("summarization") && warning.contains("quality"), "{warning}");
 }
