@@ -1,5 +1,6 @@
 //! `pointsman eval`: how well the classifier does on an operator's own labelled conversations.
 
+mod answers;
 mod data;
 mod judge;
 mod text;
@@ -41,6 +42,8 @@ pub(super) struct Options {
     /// Print one JSON document instead of text.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    answers: answers::Options,
     /// One JSON object a line: `text` or `messages` (or `conversation`), and `task` (or `label`): a name, null or none.
     #[arg(value_name = "DATA")]
     data: PathBuf,
@@ -60,6 +63,10 @@ fn part(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    if options.answers.models {
+        let router = options.router.as_deref();
+        return answers::run(&options.answers, &options.config, router, &options.data);
+    }
     let mut loaded = load::without_secrets(&options.config)?;
     let router = match &options.router {
         Some(name) => Some(load::router(&loaded.catalog, name)?),

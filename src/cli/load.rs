@@ -34,6 +34,11 @@ pub(super) fn names_only(path: &Path) -> Result<Loaded, Failure> {
     report(config::load(path, &LoadOptions { find_classifier: false, ..options(false) }))
 }
 
+/// Loads for a command that calls providers and classifies nothing.
+pub(super) fn without_classifier(path: &Path) -> Result<Loaded, Failure> {
+    report(config::load(path, &LoadOptions { find_classifier: false, ..options(true) }))
+}
+
 /// Loads for a command that calls no provider: secrets are not read, and nobody needs a key.
 pub(super) fn without_secrets(path: &Path) -> Result<Loaded, Failure> {
     let mut loaded = report(config::load(path, &options(false)))?;

@@ -62,6 +62,8 @@ mod prices;
 #[cfg(test)]
 mod priors;
 #[cfg(test)]
+mod quality;
+#[cfg(test)]
 mod rank;
 #[cfg(test)]
 mod reload;
