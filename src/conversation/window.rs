@@ -70,8 +70,13 @@ fn tail(pieces: &[&str]) -> String {
         }
         let from = piece.char_indices().rev().nth(left.saturating_sub(1)).map_or(0, |(at, _)| at);
         let end = piece.get(from..).unwrap_or_default();
-        left = left.saturating_sub(end.chars().count().saturating_add(1));
+        left = left.saturating_sub(end.chars().count());
         taken.push(end);
+        if left == 1 {
+            // The line break before it is the first character of the tail.
+            taken.push("");
+        }
+        left = left.saturating_sub(1);
     }
     taken.reverse();
     taken.join("\n")
@@ -92,6 +97,13 @@ mod tests {
         let over = "é".repeat(2_001);
         assert!(!cut(&[&over]).unwrap().whole);
         assert!(!cut(&[&halves[0], &halves[1], "c"]).unwrap().whole);
+    }
+
+    #[test]
+    fn a_tail_may_begin_with_a_line_break() {
+        let (long, last) = ("a".repeat(1_500), "b".repeat(999));
+        let cut = cut(&[&long, &last]).unwrap();
+        assert_eq!(cut.text, format!("{}\n\n{last}", "a".repeat(1_000)));
     }
 
     #[test]
