@@ -102,9 +102,9 @@ async fn main() {
     let long = |run: u32| {
         let earlier = "a longer text that fills the window ".repeat(12);
         let turns = [
-            ("user", earlier.clone()),
-            ("assistant", earlier.clone()),
-            ("user", format!("{run} {earlier}")),
+            ("user", vec![earlier.clone()]),
+            ("assistant", vec![earlier.clone()]),
+            ("user", vec![format!("{run} {earlier}")]),
         ];
         Conversation::from_turns(turns.into_iter())
     };

@@ -119,16 +119,21 @@ impl Conversation {
         Self::latest(std::iter::once((Speaker::User, vec![text])))
     }
 
-    /// Turns by role, oldest first; roles other than `user` and `assistant` are left out.
-    pub fn from_turns<'a>(turns: impl Iterator<Item = (&'a str, String)>) -> Self {
-        let turns: Vec<(Speaker, String)> = turns
-            .filter_map(|(role, text)| match role {
-                "user" => Some((Speaker::User, text)),
-                "assistant" => Some((Speaker::Assistant, text)),
+    /// Turns by role, oldest first, each of one or more texts; roles other than `user` and `assistant` are left out.
+    pub fn from_turns<'a>(turns: impl Iterator<Item = (&'a str, Vec<String>)>) -> Self {
+        let turns: Vec<(Speaker, Vec<String>)> = turns
+            .filter_map(|(role, texts)| match role {
+                "user" => Some((Speaker::User, texts)),
+                "assistant" => Some((Speaker::Assistant, texts)),
                 _ => None,
             })
             .collect();
-        Self::latest(turns.iter().rev().map(|(speaker, text)| (*speaker, vec![text.as_str()])))
+        Self::latest(
+            turns
+                .iter()
+                .rev()
+                .map(|(speaker, texts)| (*speaker, texts.iter().map(String::as_str).collect())),
+        )
     }
 
     /// Whether there is no text of the user to read.
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_last_sixteen_turns_are_kept() {
-        let turns = (0..10_000).map(|n| ("user", format!("turn {n}")));
+        let turns = (0..10_000).map(|n| ("user", vec![format!("turn {n}")]));
         let read = Conversation::from_turns(turns);
         assert_eq!(read.turns.len(), MAX_TURNS);
         assert_eq!(read.turns.last().map(|turn| turn.text.as_str()), Some("turn 9999"));

@@ -202,4 +202,8 @@ fn dot(one: &[f32], other: &[f32]) -> f64 {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -157,7 +157,8 @@ impl Golden {
 
 impl GoldenConversation {
     fn conversation(&self) -> Conversation {
-        let turns = self.messages.iter().map(|said| (said.role.as_str(), said.content.clone()));
+        let turns =
+            self.messages.iter().map(|said| (said.role.as_str(), vec![said.content.clone()]));
         Conversation::from_turns(turns)
     }
 

@@ -21,21 +21,25 @@ fn settings(folder: PathBuf) -> OnnxClassifier {
     OnnxClassifier { folder, threads: 1, timeout: Duration::from_mins(1) }
 }
 
-fn load() -> Onnx {
+pub(super) fn load() -> Onnx {
     Onnx::load(&settings(folder())).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-fn router(tasks: &[(&str, &str)]) -> Arc<Router> {
-    let policies = tasks.iter().map(|(name, description)| Policy {
+pub(super) fn policy(name: &str, description: &str, examples: Vec<String>) -> Policy {
+    Policy {
         task: Arc::new(Task {
             name: TaskName::parse(name).unwrap(),
-            description: (*description).to_owned(),
-            examples: Vec::new(),
+            description: description.to_owned(),
+            examples,
             quality: std::collections::BTreeMap::default(),
         }),
         models: Vec::new(),
         prefer: Prefer::Given,
-    });
+    }
+}
+
+pub(super) fn router(tasks: &[(&str, &str)]) -> Arc<Router> {
+    let policies = tasks.iter().map(|(name, description)| policy(name, description, Vec::new()));
     Arc::new(Router {
         name: RouterName::parse("test").unwrap(),
         description: String::new(),

@@ -159,7 +159,7 @@ fn turn(number: usize, line: Line, router: Arc<Router>) -> anyhow::Result<Turn> 
         Conversation::from_text(&text)
     } else {
         let said = line.messages.or(line.conversation).unwrap_or_default();
-        let turns = said.iter().map(|said| (said.role.as_str(), words(&said.content)));
+        let turns = said.iter().map(|said| (said.role.as_str(), texts(&said.content)));
         Conversation::from_turns(turns)
     };
     let expected = Label(expected);
@@ -208,18 +208,16 @@ fn policy(task: &InlineTask) -> anyhow::Result<Policy> {
     })
 }
 
-/// The text of a message's content: a string, or the texts of its parts.
-fn words(content: &serde_json::Value) -> String {
+/// The texts of a message's content: a string, or its parts.
+fn texts(content: &serde_json::Value) -> Vec<String> {
     match content {
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => vec![text.clone()],
         serde_json::Value::Array(parts) => {
-            let texts: Vec<&str> =
-                parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
-            texts.join("\n")
+            parts.iter().filter_map(|part| Some(part.get("text")?.as_str()?.to_owned())).collect()
         }
         serde_json::Value::Null
         | serde_json::Value::Bool(_)
         | serde_json::Value::Number(_)
-        | serde_json::Value::Object(_) => String::new(),
+        | serde_json::Value::Object(_) => Vec::new(),
     }
 }
