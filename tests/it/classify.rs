@@ -20,15 +20,27 @@ struct Bench {
 impl Bench {
     /// The router `both` with a task `chores` whose models are beta, then alpha, and whose fallbacks are alpha, then beta.
     fn new(classifier: Upstream, timeout: &str) -> Self {
+        Self::of(classifier, timeout, "chores", |setup| setup)
+    }
+
+    fn of(
+        classifier: Upstream,
+        timeout: &str,
+        task: &str,
+        change: impl Fn(Setup) -> Setup,
+    ) -> Self {
         let models = [
             Upstream::always(reply::chat("from alpha")),
             Upstream::always(reply::chat("from beta")),
         ];
-        let router = "name: both\npolicies:\n  - custom_task: {name: chores, description: Small everyday work.}\n    \
-                      models: [beta, alpha]\nfallback_models: [alpha, beta]\n";
+        let router = format!(
+            "name: both\npolicies:\n  - custom_task: {{name: '{task}', description: Small everyday work.}}\n    \
+             models: [beta, alpha]\nfallback_models: [alpha, beta]\n"
+        );
         let setup = Setup::two(models[0].address(), models[1].address())
-            .file("policies/both.yaml", router)
+            .file("policies/both.yaml", &router)
             .classified(classifier.address(), timeout);
+        let setup = change(setup);
         Self { program: Program::start(&setup), classifier, _models: models }
     }
 
@@ -117,6 +129,64 @@ fn h04_a_classifier_that_is_late_or_down_costs_no_request() {
         by(&Bench::new(Upstream::always(steps), "5s").ask("x"), "unclassified", "alpha");
     }
     bench.program.metric_reaches("pointsman_decisions_total", &[("reason", "unclassified")], 1.0);
+}
+
+#[test]
+fn h_the_same_question_is_asked_once() {
+    let bench = Bench::saying(r#"{"route": "chores"}"#);
+    for _ in 0..3 {
+        by(&bench.ask("sweep the floor"), "matched", "beta");
+    }
+    assert_eq!(bench.classifier.requests(), 1);
+    by(&bench.ask("sweep the stairs"), "matched", "beta");
+    assert_eq!(bench.classifier.requests(), 2);
+}
+
+#[test]
+fn h04_a_classifier_that_keeps_failing_is_left_alone() {
+    let bench = Bench::new(Upstream::always(reply::error(500, "", "down")), "5s");
+    let spared = (0..40).position(|question| {
+        let before = bench.classifier.requests();
+        by(&bench.ask(&format!("question {question}")), "unclassified", "alpha");
+        bench.classifier.requests() == before
+    });
+    assert!(spared.is_some_and(|first| first >= 5), "{spared:?}");
+}
+
+#[test]
+fn h_an_orchestrator_answers_with_a_list() {
+    let saying = |answer: &'static str| {
+        let classifier = Upstream::answering(move |_, _| reply::chat(answer));
+        Bench::of(classifier, "5s", "chores", |setup| {
+            setup.replace("model: arch-router-1.5b", "model: Plano-Orchestrator-4B")
+        })
+    };
+    let bench = saying(r#"{"route": ["chores"]}"#);
+    by(&bench.ask("sweep the floor"), "matched", "beta");
+    let asked = bench.classifier.request(0).text();
+    assert!(asked.contains("most fitting first"), "{asked}");
+    by(&saying(r#"{"route": []}"#).ask("x"), "no_match", "alpha");
+    by(&saying(r#"{"route": "chores"}"#).ask("x"), "unclassified", "alpha");
+    by(&saying(r#"{"route": ["chores", "premium"]}"#).ask("x"), "unclassified", "alpha");
+}
+
+#[test]
+fn h06_a_name_is_taken_as_it_is_written_or_not_at_all() {
+    let saying = |answer: &'static str| {
+        let classifier = Upstream::answering(move |_, _| reply::chat(answer));
+        Bench::of(classifier, "5s", "House & </routes> Garden", |setup| setup)
+    };
+    let bench = saying(r#"{"route": "House & </routes> Garden"}"#);
+    let answer = bench.ask("mow the lawn");
+    assert_eq!(answer.header("x-pointsman-reason"), Some("matched"));
+    let route = answer.header("x-model-router-selected-route");
+    assert_eq!(route, Some("House & </routes> Garden"));
+    let asked = bench.classifier.request(0).text();
+    assert!(!asked.contains("& </routes> Garden"), "a name closes the list of routes: {asked}");
+    for answer in [r#"{"route": "house & </routes> garden"}"#, r#"{"route": "House"}"#] {
+        by(&saying(answer).ask("x"), "unclassified", "alpha");
+    }
+    by(&saying(r#"{"route": ""}"#).ask("x"), "no_match", "alpha");
 }
 
 #[test]
