@@ -25,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use pingora::{
@@ -34,6 +35,7 @@ use pingora::{
 use tokio::{
     runtime,
     sync::{oneshot, watch},
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -52,6 +54,16 @@ use crate::{
         tasks::Tasks,
     },
 };
+
+/// How long callers who connected just before the end may take to say what for: a moment, since whoever stops a process
+/// waits for it.
+const HEARING: Duration = Duration::from_millis(100);
+
+/// The same where another process has taken over, and nobody waits for this one.
+const LONG_HEARING: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What is served, and where.
 pub struct Setup {
@@ -129,7 +141,7 @@ pub async fn run(
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let connections = Connections::new(site, Arc::clone(&drain));
     let plane = service("data plane", connections, &data, setup.tls.as_ref())?;
-    let (stop_data, data_ended) = start(plane, data.into_table(), cores)?;
+    let (data, data_ended) = start(plane, data.into_table(), cores)?;
     // The admin listener stays until the very end: it says that the process drains.
     let about = About {
         loopback: admin.address.ip().is_loopback(),
@@ -139,7 +151,7 @@ pub async fn run(
     let site = Admin::new(Arc::clone(&setup.reload), Arc::clone(&drain), about);
     let connections = Connections::new(site, Arc::clone(&drain));
     let plane = service("admin", connections, &admin, None)?;
-    let (stop_admin, admin_ended) = start(plane, admin.into_table(), 1)?;
+    let (admin, admin_ended) = start(plane, admin.into_table(), 1)?;
 
     let mut tasks = Tasks::default();
     ready(addresses, &mut tasks);
@@ -147,7 +159,7 @@ pub async fn run(
         predecessor.dismiss().await;
     }
     let engine = Arc::clone(&setup.reload.engine);
-    let exit = Exit { engine, drain, stop_data, stop_admin, listeners, socket };
+    let exit = Exit { engine, drain, data, admin, listeners, socket };
     tokio::select! {
         _ = data_ended => Err(ServeFault::Ended),
         _ = admin_ended => Err(ServeFault::Ended),
@@ -193,7 +205,7 @@ fn start<S: Site>(
     mut service: Service<Connections<S>>,
     table: ListenFds,
     threads: usize,
-) -> std::io::Result<(watch::Sender<bool>, oneshot::Receiver<()>)> {
+) -> std::io::Result<(Plane, oneshot::Receiver<()>)> {
     let (stop, stopping) = watch::channel(false);
     let (alive, ended) = oneshot::channel();
     let runtime = runtime::Builder::new_multi_thread()
@@ -201,6 +213,7 @@ fn start<S: Site>(
         .thread_name(service.name().to_owned())
         .enable_all()
         .build()?;
+    let plane = Plane { stop, runtime: runtime.handle().clone() };
     thread::Builder::new().name(service.name().to_owned()).spawn(move || {
         let _alive: oneshot::Sender<()> = alive;
         runtime.block_on(async {
@@ -208,15 +221,39 @@ fn start<S: Site>(
             std::future::pending::<()>().await;
         });
     })?;
-    Ok((stop, ended))
+    Ok((plane, ended))
+}
+
+/// A listener that is served.
+struct Plane {
+    stop: watch::Sender<bool>,
+    runtime: runtime::Handle,
+}
+
+impl Plane {
+    /// Accepts no more.
+    fn close(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until what has been accepted is served, at most `patience`: a connection is a task of its own from the
+    /// moment it is accepted, and may be told from the rest only when that task has begun.
+    async fn served(&self, drain: &Drain, patience: Duration) {
+        let all = async {
+            while self.runtime.metrics().num_alive_tasks() > drain.connections() {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(patience, all).await;
+    }
 }
 
 /// What the way out needs.
 struct Exit {
     engine: Arc<Engine>,
     drain: Arc<Drain>,
-    stop_data: watch::Sender<bool>,
-    stop_admin: watch::Sender<bool>,
+    data: Plane,
+    admin: Plane,
     /// What a successor is given; a listener is closed only when this is too.
     listeners: Listeners,
     /// Where a successor waits for the listeners.
@@ -262,10 +299,13 @@ impl Exit {
         tracing::info!(open = self.drain.open(), limit_s = limit.as_secs(), "draining");
         self.drain.begin();
         drop(self.listeners);
-        self.stop_data.send_replace(true);
+        self.data.close();
         if order == Order::HandOver {
-            self.stop_admin.send_replace(true);
+            self.admin.close();
         }
+        let patience = if order == Order::HandOver { LONG_HEARING } else { HEARING };
+        self.data.served(&self.drain, patience).await;
+        self.drain.heard(patience).await;
         self.drain.wait(limit).await;
         tracing::info!("stopped");
     }

@@ -32,6 +32,7 @@ use pingora::{
 use tokio::time::timeout;
 
 use crate::{
+    bounded::memory::Memory,
     dialect::{
         Dialect,
         error::{self, Problem},
@@ -42,7 +43,6 @@ use crate::{
     },
     http::header,
     server::{
-        body::Memory,
         caller::Caller,
         drain::{Arrival, Drain},
         framing::{self, Refused},
@@ -127,8 +127,9 @@ impl<S: Site> ServerApp for Connections<S> {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
         let counts = !self.requests.site.outlives_drain();
+        let _open = OpenConnection::enter(&self.open, self.requests.site.connection_limit())?;
+        let _connected = counts.then(|| self.requests.drain.connect());
         let arrival = counts.then(|| self.requests.drain.arrive());
         let agreed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         let mut stream = Caller::around(stream);

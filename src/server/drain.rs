@@ -21,12 +21,10 @@ use tokio::{
 /// How long requests that were told to end may take to say so to their callers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long a connection that was accepted before the end may take to send its first request.
-const FIRST_WORDS: Duration = Duration::from_millis(100);
-
 /// The open requests of the process and where it stands on its way out.
 pub struct Drain {
     open: AtomicUsize,
+    connections: AtomicUsize,
     arriving: AtomicUsize,
     emptied: Notify,
     draining: AtomicBool,
@@ -38,11 +36,23 @@ impl Drain {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             arriving: AtomicUsize::new(0),
             emptied: Notify::new(),
             draining: AtomicBool::new(false),
             cut: watch::Sender::new(false),
         })
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn connect(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        Connected(Arc::clone(self))
+    }
+
+    /// The number of connections that are served, idle ones among them.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Counts a connection as new until the guard is dropped, at its first request or at its end.
@@ -77,10 +87,13 @@ impl Drain {
         self.cut.subscribe()
     }
 
+    /// Waits until every connection has said what it came for, at most `patience`.
+    pub async fn heard(&self, patience: Duration) {
+        let _ = timeout(patience, self.until(|| self.arriving.load(Ordering::SeqCst) == 0)).await;
+    }
+
     /// Waits until no request is open, at most `limit`; then tells the rest to end and gives them a moment for it.
     pub async fn wait(&self, limit: Duration) {
-        let arrived = self.until(|| self.arriving.load(Ordering::SeqCst) == 0);
-        let _ = timeout(FIRST_WORDS.min(limit), arrived).await;
         if timeout(limit, self.empty()).await.is_err() {
             self.cut.send_replace(true);
             let _ = timeout(LAST_WORDS, self.empty()).await;
@@ -99,6 +112,15 @@ impl Drain {
             }
             emptied.await;
         }
+    }
+}
+
+/// One connection that is served.
+pub struct Connected(Arc<Drain>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -147,15 +169,14 @@ mod tests {
     async fn a_connection_that_was_accepted_may_say_what_it_came_for() {
         let drain = Drain::new();
         let arrival = drain.arrive();
-        let mut waiting = Box::pin(drain.wait(Duration::from_mins(1)));
+        let mut waiting = Box::pin(drain.heard(Duration::from_mins(1)));
         assert!(waiting.as_mut().now_or_never().is_none());
-        let request = drain.enter();
+        let _request = drain.enter();
         drop(arrival);
-        assert!(waiting.as_mut().now_or_never().is_none());
-        drop(request);
-        waiting.await;
+        assert!(waiting.as_mut().now_or_never().is_some());
+        // One that never says anything is waited for no longer than that.
         let _silent = drain.arrive();
-        drain.wait(Duration::from_mins(1)).await;
+        drain.heard(Duration::from_mins(1)).await;
         assert!(!*drain.cut().borrow());
     }
 

@@ -108,8 +108,7 @@ pub async fn hand_over(socket: &Path, listeners: &Listeners) -> Result<(), Hando
         timeout(COMING, reached(socket)).await.map_err(|_| HandoverFault::Nobody)??;
     check_user(&successor)?;
     let both = [listeners.data.as_fd(), listeners.admin.as_fd()];
-    successor.writable().await?;
-    successor.try_io(Interest::WRITABLE, || send(&successor, &both))?;
+    successor.async_io(Interest::WRITABLE, || send(&successor, &both)).await?;
     match timeout(SERVING, successor.read_u8()).await {
         Ok(Ok(SERVES)) => Ok(()),
         Ok(Ok(_)) => Err(HandoverFault::Protocol),
@@ -135,8 +134,8 @@ pub async fn take_over(socket: &Path) -> Result<(Listeners, Predecessor), Handov
 
 async fn taken_from(predecessor: UnixStream) -> Result<(Listeners, Predecessor), HandoverFault> {
     check_user(&predecessor)?;
-    predecessor.readable().await?;
-    let received = predecessor.try_io(Interest::READABLE, || receive(&predecessor))?;
+    // It may be told that there is something to read before there is.
+    let received = predecessor.async_io(Interest::READABLE, || receive(&predecessor)).await?;
     let mut received = received.into_iter().map(TcpListener::from);
     match (received.next(), received.next(), received.next()) {
         (Some(data), Some(admin), None) => {
