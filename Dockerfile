@@ -25,6 +25,7 @@ COPY --from=build /out /opt/pointsman
 COPY policies /etc/pointsman/policies
 # Nothing is written: a read-only root without /tmp is enough.
 USER 65532:65532
+ENV ORT_DISABLE_TELEMETRY=1
 WORKDIR /etc/pointsman
 EXPOSE 8080 8081
 ENTRYPOINT ["/opt/pointsman/pointsman"]

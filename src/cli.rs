@@ -18,11 +18,12 @@ mod serve;
 mod simulate;
 
 use std::{
-    fmt,
+    env, fmt,
     io::{self, Write},
     net::SocketAddr,
+    os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::ExitCode,
+    process::{self, ExitCode},
 };
 
 use clap::{Parser, Subcommand, error::ErrorKind};
@@ -122,8 +123,33 @@ impl Failure {
     }
 }
 
+/// What keeps ONNX Runtime from recording its use in the home directory and sending it to its maker. Its switch within
+/// the process comes too late: the record is begun while the library is set up.
+const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
+/// Starts the program over, as the same process, with [`NO_TELEMETRY`] in its environment, where that says nothing: a
+/// library reads it once, and a process may not change its own environment safely.
+fn without_telemetry() {
+    if env::var_os(NO_TELEMETRY).is_some() {
+        return;
+    }
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let fault = match env::current_exe() {
+        Ok(program) => {
+            process::Command::new(program).arg0(name).args(arguments).env(NO_TELEMETRY, "1").exec()
+        }
+        Err(fault) => fault,
+    };
+    let _ = writeln!(
+        io::stderr(),
+        "warning: cannot set {NO_TELEMETRY} ({fault}); ONNX Runtime may send figures of its use to its maker"
+    );
+}
+
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    without_telemetry();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
