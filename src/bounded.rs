@@ -4,6 +4,8 @@
 //! the standard library's keyed one, so keys that a caller chooses cannot be made to collide. Deliberately absent: time
 //! (an entry does not expire) and locks (whoever shares a map brings its own).
 
+pub mod memory;
+
 use std::{
     borrow::Borrow,
     collections::{BTreeMap, HashMap},

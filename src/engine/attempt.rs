@@ -15,6 +15,7 @@ use http::HeaderMap;
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    bounded::memory::Room,
     catalog::{
         model::Target,
         provider::Auth,
@@ -216,7 +217,8 @@ async fn once<'a>(
     let now = clock::now();
     let patience = patience.min(ledger.deadline().saturating_duration_since(now));
     let deadline = now.checked_add(patience).unwrap_or(now);
-    let work = timeout(patience, job.open(&errand, timeouts.connect, deadline));
+    let room = exchange.room();
+    let work = timeout(patience, job.open(&errand, timeouts.connect, (deadline, &room)));
     let opened = match beside(work, exchange).await {
         Ok(opened) => opened,
         Err(interrupt) => {
@@ -277,7 +279,7 @@ impl Job<'_> {
         &self,
         errand: &Errand<'_, '_>,
         connect: Duration,
-        deadline: Instant,
+        (deadline, room): (Instant, &Room),
     ) -> Result<Opened, Unopened> {
         let (target, outgoing) = (errand.target, &errand.outgoing);
         let dialect = self.dialect(target);
@@ -309,6 +311,7 @@ impl Job<'_> {
             mask: &mask,
             wall: clock::wall(),
             deadline: deadline.into(),
+            room,
         };
         open::open(sent.await, &expectation).await
     }

@@ -11,6 +11,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub use crate::telemetry::recent::Source;
 
+use crate::bounded::memory::{NoRoom, Room};
+
 /// The head of a request, borrowed from the connection.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
@@ -51,6 +53,12 @@ pub enum BodyFault {
     Interrupted(Interrupt),
 }
 
+impl From<NoRoom> for BodyFault {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::Overloaded
+    }
+}
+
 /// The caller cannot be reached any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the caller has gone")]
@@ -78,6 +86,9 @@ pub trait Exchange: Send {
     /// Reads the whole body.
     fn body(&mut self, limits: BodyLimits)
     -> impl Future<Output = Result<Bytes, BodyFault>> + Send;
+
+    /// The request's share of the memory of the process, which its body is in already.
+    fn room(&self) -> Room;
 
     /// Ends when the request has to end early, else never. May be dropped and called again.
     fn interrupted(&mut self) -> impl Future<Output = Interrupt> + Send;

@@ -3,7 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 
-use crate::engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt, Source};
+use crate::{
+    bounded::memory::Room,
+    engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt, Source},
+};
 
 /// A request in memory, and its answer once it was served.
 pub struct InMemory {
@@ -61,6 +64,10 @@ impl Exchange for InMemory {
         let fits = self.body.len() as u64 <= limits.bytes;
         std::future::ready(if fits { Ok(self.body.clone()) } else { Err(BodyFault::TooLarge) })
             .await
+    }
+
+    fn room(&self) -> Room {
+        Room::unlimited()
     }
 
     async fn interrupted(&mut self) -> Interrupt {

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
+    bounded::memory::Room,
     catalog::model::Target,
     dialect::{
         answer::{self, AnswerFault, Outcome, Terms},
@@ -104,6 +105,8 @@ pub(super) struct Expectation<'a> {
     pub wall: jiff::Timestamp,
     /// When the attempt has to be over.
     pub deadline: Instant,
+    /// Where there has to be room for an answer that is collected.
+    pub room: &'a Room,
 }
 
 /// What a stream that begins is to the caller.
@@ -152,12 +155,15 @@ async fn whole(
     media: Media,
     expectation: &Expectation<'_>,
 ) -> Result<Answer, Unopened> {
-    let bytes = body.whole(MAX_ANSWER, expectation.deadline).await.map_err(|fault| {
+    let read = body.whole_in(expectation.room, MAX_ANSWER, expectation.deadline).await;
+    let bytes = read.map_err(|fault| {
         tracing::debug!(%fault, "the answer broke off");
         match fault {
-            BodyFault::Late => Failure::timeout(),
-            BodyFault::Broken(_) => Failure::broken_stream(),
-            BodyFault::TooLarge(_) | BodyFault::Encoded => Failure::malformed(),
+            BodyFault::Late => Failure::timeout().into(),
+            BodyFault::Broken(_) => Failure::broken_stream().into(),
+            BodyFault::TooLarge(_) | BodyFault::Encoded => Failure::malformed().into(),
+            // No model is to blame, and no other has more room.
+            BodyFault::NoRoom(_) => Unopened::PassOn(Refusal::no_room()),
         }
     })?;
     if media != Media::Json {

@@ -118,6 +118,11 @@ impl Refusal {
         Self::new(404, "model_not_found", format!("no model or router is named {shown:?}"))
     }
 
+    /// An answer for which there is no memory left.
+    pub(crate) fn no_room() -> Self {
+        Self::overloaded("the proxy holds as much as it may; the answer has no room")
+    }
+
     /// A target that is busy, for as long as another try would be pointless.
     pub(crate) fn overloaded(message: &str) -> Self {
         Self::new(503, "overloaded", message).retry_after(Some(Duration::from_secs(1)))

@@ -15,11 +15,9 @@ use pingora::{
 use tokio::sync::watch;
 
 use crate::{
+    bounded::memory::{Memory, Room},
     engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt},
-    server::{
-        body::{self, Memory, Reservation},
-        caller::Caller,
-    },
+    server::{body, caller::Caller},
 };
 
 /// How long a part of an answer may wait for a caller that does not read.
@@ -31,7 +29,7 @@ const DISCARD: Duration = Duration::from_secs(1);
 /// One request on a listener of ours.
 pub struct Session {
     inner: ServerSession,
-    reservation: Reservation,
+    room: Room,
     cut: watch::Receiver<bool>,
     state: State,
     /// Whether the body was not framed as HTTP demands: what follows it on the connection is nobody's request.
@@ -57,8 +55,8 @@ impl Session {
         if inner.req_header().version == Version::HTTP_10 {
             inner.set_keepalive(None);
         }
-        let reservation = Reservation::new(Arc::clone(memory), memory_limit);
-        Self { inner, reservation, cut, state: State::Waiting, unframed: false }
+        let room = Room::of(memory, memory_limit);
+        Self { inner, room, cut, state: State::Waiting, unframed: false }
     }
 
     /// The query of the request's target, without its question mark.
@@ -99,13 +97,17 @@ impl Exchange for Session {
 
     async fn body(&mut self, limits: BodyLimits) -> Result<Bytes, BodyFault> {
         let body = tokio::select! {
-            body = body::read(&mut self.inner, &mut self.reservation, limits) => body,
+            body = body::read(&mut self.inner, &self.room, limits) => body,
             () = told_to_end(&mut self.cut) => {
                 Err(BodyFault::Interrupted(Interrupt::ShuttingDown))
             }
         };
         self.unframed = body == Err(BodyFault::Broken);
         body
+    }
+
+    fn room(&self) -> Room {
+        self.room.clone()
     }
 
     async fn interrupted(&mut self) -> Interrupt {

@@ -10,7 +10,10 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-use crate::upstream::{Cause, SendFault, connect::describe, http1, http2, pool::Pool};
+use crate::{
+    bounded::memory::{NoRoom, Room},
+    upstream::{Cause, SendFault, connect::describe, http1, http2, pool::Pool},
+};
 
 /// The longest answer that is read whole.
 pub const MAX_ANSWER: usize = 64 << 20;
@@ -31,6 +34,9 @@ pub enum BodyFault {
     /// The answer was not complete in time.
     #[error("answer not complete in time")]
     Late,
+    /// The process holds as many bytes as it may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The answer is compressed, though we asked for it as it is.
     #[error("answer is compressed")]
     Encoded,
@@ -116,12 +122,22 @@ impl Body {
 
     /// Reads the whole body, as long as it is no longer than `limit` bytes and complete by `deadline`.
     pub async fn whole(self, limit: usize, deadline: Instant) -> Result<Bytes, BodyFault> {
-        tokio::time::timeout_at(deadline, self.collect_whole(limit))
+        self.whole_in(&Room::unlimited(), limit, deadline).await
+    }
+
+    /// Reads the whole body as [`Body::whole`] does, as long as `room` has room for it.
+    pub async fn whole_in(
+        self,
+        room: &Room,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, BodyFault> {
+        tokio::time::timeout_at(deadline, self.collect_whole(room, limit))
             .await
             .unwrap_or(Err(BodyFault::Late))
     }
 
-    async fn collect_whole(mut self, limit: usize) -> Result<Bytes, BodyFault> {
+    async fn collect_whole(mut self, room: &Room, limit: usize) -> Result<Bytes, BodyFault> {
         let announced = usize::try_from(self.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > limit {
             return Err(BodyFault::TooLarge(limit));
@@ -132,9 +148,11 @@ impl Body {
         whole.extend_from_slice(&first);
         let mut piece = second;
         loop {
-            if whole.len().saturating_add(piece.len()) > limit {
+            let length = whole.len().saturating_add(piece.len());
+            if length > limit {
                 return Err(BodyFault::TooLarge(limit));
             }
+            room.for_answer(length)?;
             whole.extend_from_slice(&piece);
             match self.next().await.transpose()? {
                 Some(next) => piece = next,

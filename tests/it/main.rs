@@ -52,6 +52,8 @@ mod log;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod onnx;
 #[cfg(test)]
 mod passthrough;

@@ -255,14 +255,48 @@ impl Program {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
+    /// What its descriptors are, by what the system calls them; one that closes meanwhile is left out.
+    fn descriptor_names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.map(|link| link.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The files that it holds open: a request, a reload or a model needs one for a moment only.
+    fn open_files(&self) -> Vec<String> {
+        let names = self.descriptor_names().into_iter();
+        names.filter(|name| name.starts_with('/') && !name.starts_with("/dev/")).collect()
+    }
+
+    /// Its connections whose peer has left: one that stays is never closed.
+    fn half_closed(&self) -> Vec<String> {
+        const CLOSE_WAIT: &str = "08";
+        let ours = self.descriptor_names();
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.id())).unwrap();
+        let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        fields
+            .filter(|fields| fields.get(3) == Some(&CLOSE_WAIT))
+            .filter_map(|fields| Some(format!("socket:[{}]", fields.get(9)?)))
+            .filter(|name| ours.contains(name))
+            .collect()
+    }
+
     fn settle(&mut self) {
         if self.runs() {
             until("no request in flight", || {
                 let in_flight = self.metrics().sum("pointsman_requests_in_flight", &[]);
                 (in_flight == 0.0).then_some(())
             });
-            let _scanned = self.admin("/healthz");
-            let _scanned = self.admin("/readyz");
+            until("every connection that its peer has closed to be closed", || {
+                self.half_closed().is_empty().then_some(())
+            });
+            let files = self.open_files();
+            assert!(files.is_empty(), "files that stay open: {files:?}");
+            for path in
+                ["/healthz", "/readyz", "/v2/gen-ai/models/routers", "/openapi.json", "/nowhere"]
+            {
+                let _scanned = self.admin(path);
+            }
             self.signal("TERM");
             let status = self.ended();
             assert!(status.success(), "{status}; its log:\n{}", self.log().join("\n"));

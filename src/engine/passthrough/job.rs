@@ -10,6 +10,7 @@ use http::{
 use tokio::time::timeout_at;
 
 use crate::{
+    bounded::memory::Room,
     catalog::{
         model::{Model, Target},
         provider::Auth,
@@ -44,7 +45,7 @@ use crate::{
         failure::{self, Failure, Next},
     },
     telemetry::{clock, usage::Ended},
-    upstream::{self, Call, MAX_ANSWER},
+    upstream::{self, BodyFault, Call, MAX_ANSWER},
 };
 
 /// The most bytes of a refusal that are read.
@@ -112,9 +113,10 @@ impl Job<'_, '_> {
             ledger.moved_on(failures.last().map(|failure: &Failure| failure.cause));
             ledger.attempted(target);
             let deadline = self.deadline(ledger);
+            let room = exchange.room();
             let came = tokio::select! {
                 interrupt = exchange.interrupted() => return Err(interrupt.into()),
-                came = timeout_at(deadline.into(), self.send(target, deadline)) => came,
+                came = timeout_at(deadline.into(), self.send(target, deadline, &room)) => came,
             };
             match came.unwrap_or_else(|_| Err(Failure::timeout().into())) {
                 Ok(came) => {
@@ -158,7 +160,7 @@ impl Job<'_, '_> {
     }
 
     /// One attempt.
-    async fn send(&self, target: &Target, deadline: Instant) -> Result<Came, Missed> {
+    async fn send(&self, target: &Target, deadline: Instant, room: &Room) -> Result<Came, Missed> {
         let admitted = self.context.admitted;
         let mut caller_headers = HeaderMap::new();
         header::forward(&admitted.forwarded, self.endpoint.dialect(), &mut caller_headers);
@@ -188,8 +190,13 @@ impl Job<'_, '_> {
         if !Wanted::Json.is_in(&head.headers) {
             return Err(Failure::malformed().into());
         }
-        let bytes = body.whole(MAX_ANSWER, deadline.into()).await;
-        let bytes = bytes.map_err(|fault| judge::unread(&fault))?;
+        let bytes = body.whole_in(room, MAX_ANSWER, deadline.into()).await;
+        let bytes = bytes.map_err(|fault| {
+            if matches!(fault, BodyFault::NoRoom(_)) {
+                return Missed::PassOn(Refusal::no_room());
+            }
+            judge::unread(&fault).into()
+        })?;
         let usage = judge::document(&bytes).map_err(|fault| judge::failure(&fault))?;
         if self.wanted != Wanted::Json {
             // Only an error dressed as a success may come in this form.

@@ -106,6 +106,6 @@ pub(super) fn unread(fault: &BodyFault) -> Failure {
     match fault {
         BodyFault::Late => Failure::timeout(),
         BodyFault::Broken(_) => Failure::broken_stream(),
-        BodyFault::TooLarge(_) | BodyFault::Encoded => Failure::malformed(),
+        BodyFault::TooLarge(_) | BodyFault::NoRoom(_) | BodyFault::Encoded => Failure::malformed(),
     }
 }

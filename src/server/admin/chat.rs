@@ -12,6 +12,7 @@ use http::{
 };
 
 use crate::{
+    bounded::memory::Room,
     engine::exchange::{BodyFault, BodyLimits, Exchange, Gone, Head, Interrupt, Source},
     http::header,
     server::session::Session,
@@ -58,6 +59,10 @@ impl Exchange for Played<'_> {
 
     async fn body(&mut self, limits: BodyLimits) -> Result<Bytes, BodyFault> {
         self.session.body(limits).await
+    }
+
+    fn room(&self) -> Room {
+        self.session.room()
     }
 
     async fn interrupted(&mut self) -> Interrupt {
