@@ -60,6 +60,9 @@ def main() -> None:
         arguments = ("--base", world / "base", "--data", world / "data", "--checkpoint", checkpoint)
         table = _run(_HERE / "evaluate.py", *arguments, "--routers", 5)
         _expect("second turns" in table and "dev_vert" in table, f"the evaluation lacks a family:\n{table}")
+        blended = world / "blended.safetensors"
+        _run(_HERE / "blend.py", checkpoint, world / "again" / "checkpoint.safetensors", "--out", blended)
+        _expect(blended.stat().st_size > 0.9 * checkpoint.stat().st_size, "the mean of two checkpoints lacks parts")
         first, second = (_export(world, checkpoint, world / name) for name in ("model", "model-again"))
         _expect(first == second, "the same checkpoint gave two models")
         golden = json.loads((world / "model" / "golden.json").read_text(encoding="utf-8"))
