@@ -9,7 +9,7 @@ tuning set is a look at it: say in the model card how often it was.
 import argparse
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -53,8 +53,8 @@ def labeled(rows: Iterable[dict]) -> Iterable[dict]:
 
 
 def held_out(data: Path, router: Router, reader: Reader, routers: int) -> list[dict]:
-    """Rows of kinds that a tuning set may lack: each pool's unseen requests, businesses that training never saw, and of
-    those their second turns, and documents whose ask alone differs."""
+    """Rows of kinds that a tuning set may lack: unseen requests of every pool in routers as training draws them, and
+    businesses that training never saw."""
     sampler = Sampler(data, _SEED, held_out=True)
     sampler.compare_by(likeness_of(task_vectors(router, reader, sampler)))
     rows = []
@@ -62,18 +62,31 @@ def held_out(data: Path, router: Router, reader: Reader, routers: int) -> list[d
         group = sampler.group(_REQUESTS)
         for talk, label in zip(group.conversations, group.labels, strict=True):
             family = f"pool {group.pool}" if len(talk) == 1 else f"turns {group.pool}"
-            rows.append({"family": family, "router": {"tasks": group.tasks}, "conversation": talk, "index": label})
-    return rows + list(_second_turns(sampler))
+            rows.append(_row(family, group.tasks, talk, label))
+    return rows + list(_businesses(sampler))
 
 
-def _second_turns(sampler: Sampler) -> Iterable[dict]:
+def _businesses(sampler: Sampler) -> Iterator[dict]:
+    """Every request of the businesses that training never saw, alone and in the ways that go wrong most."""
     dice, pool = random.Random(_SEED), sampler.pools["own"]
-    follow_ups = lines("content_follow_ups.txt")
-    for keys in pool.groups().values():
+    follow_ups, closers = lines("content_follow_ups.txt"), lines("closers.txt")
+    for group, keys in pool.groups().items():
         tasks = [{"name": pool.tasks[key].names[0], "description": pool.tasks[key].descriptions[0]} for key in keys]
+        none = len(tasks)
+        for text in pool.strangers.get(group, []):
+            yield _row("own: fits no task", tasks, [user(text)], none)
         for index, key in enumerate(keys):
-            talk: Conversation = [*pool.requests[key][0], assistant("Sure."), user(dice.choice(follow_ups))]
-            yield {"family": "second turns", "router": {"tasks": tasks}, "conversation": talk, "index": index}
+            rest = tasks[:index] + tasks[index + 1 :]
+            for request in pool.requests[key]:
+                answered: Conversation = [*request, assistant("Sure, one moment.")]
+                yield _row("own: requests", tasks, request, index)
+                yield _row("own: task taken out", rest, request, len(rest))
+                yield _row("own: second turns", tasks, [*answered, user(dice.choice(follow_ups))], index)
+                yield _row("own: closing remarks", tasks, [*answered, user(dice.choice(closers))], none)
+
+
+def _row(family: str, tasks: list[dict[str, str]], talk: Conversation, index: int) -> dict:
+    return {"family": family, "router": {"tasks": tasks}, "conversation": talk, "index": index}
 
 
 def report(over: list[Sample], at: Calibration) -> None:

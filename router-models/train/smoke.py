@@ -59,7 +59,7 @@ def main() -> None:
         checkpoint = world / "once" / "checkpoint.safetensors"
         arguments = ("--base", world / "base", "--data", world / "data", "--checkpoint", checkpoint)
         table = _run(_HERE / "evaluate.py", *arguments, "--routers", 5)
-        _expect("second turns" in table and "dev_vert" in table, f"the evaluation lacks a family:\n{table}")
+        _expect("own: second turns" in table and "dev_vert" in table, f"the evaluation lacks a family:\n{table}")
         blended = world / "blended.safetensors"
         _run(_HERE / "blend.py", checkpoint, world / "again" / "checkpoint.safetensors", "--out", blended)
         _expect(blended.stat().st_size > 0.9 * checkpoint.stat().st_size, "the mean of two checkpoints lacks parts")
