@@ -34,8 +34,9 @@ pub struct Store {
 }
 
 enum Place {
-    /// The main file.
-    Files(PathBuf),
+    /// The main file, and when router files came to be that were replaced since: a new file takes their place, and the
+    /// system would say that the router is as new as that.
+    Files { main: PathBuf, born: Mutex<BTreeMap<PathBuf, SystemTime>> },
     /// The main text and its name, and router files by name.
     Memory { main: (String, String), routers: Mutex<BTreeMap<PathBuf, Kept>> },
 }
@@ -85,7 +86,8 @@ impl Change {
 impl Store {
     /// The configuration whose main file is at `path`.
     pub fn files(path: &Path, options: LoadOptions) -> Self {
-        Self { place: Place::Files(path.to_owned()), options }
+        let place = Place::Files { main: path.to_owned(), born: Mutex::default() };
+        Self { place, options }
     }
 
     /// A configuration that is no file, as [`load_texts`] takes it.
@@ -107,7 +109,7 @@ impl Store {
     /// Loads it as it is.
     pub fn load(&self) -> Result<Loaded, Refused> {
         match &self.place {
-            Place::Files(path) => load(path, &self.options),
+            Place::Files { main, .. } => load(main, &self.options),
             Place::Memory { main, routers } => {
                 let routers = routers.lock().clone();
                 self.load_memory(main, &routers)
@@ -119,7 +121,7 @@ impl Store {
     pub fn load_with(&self, change: &Change, is_draft: bool) -> Result<Loaded, Refused> {
         let Change { path, text } = change.clone();
         match &self.place {
-            Place::Files(main) => {
+            Place::Files { main, .. } => {
                 let content = text.map(String::into_bytes);
                 let overlay = Overlay { path, content, is_draft };
                 load_over(main, &self.options, &secret::process_environment, Some(overlay))
@@ -146,8 +148,19 @@ impl Store {
     /// Makes the change, whole or not at all.
     pub fn apply(&self, change: &Change, now: SystemTime) -> Result<(), WriteFault> {
         match (&self.place, &change.text) {
-            (Place::Files(_), Some(text)) => write::replace(&change.path, text.as_bytes()),
-            (Place::Files(_), None) => write::remove(&change.path),
+            (Place::Files { born, .. }, Some(text)) => {
+                let before = self.times(&change.path);
+                write::replace(&change.path, text.as_bytes())?;
+                if let Some(before) = before {
+                    born.lock().insert(change.path.clone(), before.created);
+                }
+                Ok(())
+            }
+            (Place::Files { born, .. }, None) => {
+                write::remove(&change.path)?;
+                born.lock().remove(&change.path);
+                Ok(())
+            }
             (Place::Memory { routers, .. }, _) => {
                 put(&mut routers.lock(), change, now);
                 Ok(())
@@ -158,7 +171,7 @@ impl Store {
     /// What the file at `path` holds now; `None` where it cannot be read.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         match &self.place {
-            Place::Files(_) => source::read(path).ok(),
+            Place::Files { .. } => source::read(path).ok(),
             Place::Memory { routers, .. } => {
                 Some(routers.lock().get(path)?.text.clone().into_bytes())
             }
@@ -168,10 +181,11 @@ impl Store {
     /// When the file at `path` came to be and last changed, where that is known.
     pub fn times(&self, path: &Path) -> Option<Times> {
         match &self.place {
-            Place::Files(_) => {
+            Place::Files { born, .. } => {
                 let data = fs::metadata(path).ok()?;
                 let updated = data.modified().ok()?;
-                let created = data.created().unwrap_or(updated).min(updated);
+                let born = born.lock().get(path).copied().unwrap_or(updated);
+                let created = data.created().unwrap_or(updated).min(updated).min(born);
                 Some(Times { created, updated })
             }
             Place::Memory { routers, .. } => Some(routers.lock().get(path)?.times),
@@ -181,7 +195,7 @@ impl Store {
     /// Why the file at `path` cannot be changed, as far as that is known without trying.
     pub fn check_writable(&self, path: &Path) -> Result<(), WriteFault> {
         match &self.place {
-            Place::Files(_) => write::check(path),
+            Place::Files { .. } => write::check(path),
             Place::Memory { .. } => Ok(()),
         }
     }
@@ -189,12 +203,12 @@ impl Store {
     /// Where the file of a new router would lie, so that one of `patterns` finds it.
     pub fn place_for(&self, name: &RouterName, patterns: &[PathBuf]) -> Option<PathBuf> {
         let free = |path: &PathBuf| match &self.place {
-            Place::Files(_) => fs::symlink_metadata(path).is_err(),
+            Place::Files { .. } => fs::symlink_metadata(path).is_err(),
             Place::Memory { routers, .. } => !routers.lock().contains_key(path),
         };
         let default = [PathBuf::from("*.yaml")];
         let patterns = match &self.place {
-            Place::Files(_) => patterns,
+            Place::Files { .. } => patterns,
             Place::Memory { .. } => &default,
         };
         let names = || {
@@ -209,7 +223,7 @@ impl Store {
     /// Where a text is checked that has no place yet.
     pub fn draft_path(&self) -> PathBuf {
         match &self.place {
-            Place::Files(main) => main.with_file_name("draft.yaml"),
+            Place::Files { main, .. } => main.with_file_name("draft.yaml"),
             Place::Memory { .. } => PathBuf::from("draft.yaml"),
         }
     }
@@ -224,5 +238,29 @@ fn put(routers: &mut BTreeMap<PathBuf, Kept>, change: &Change, now: SystemTime) 
             let times = Times { created, updated: now };
             routers.insert(path.clone(), Kept { text: text.clone(), times });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_came_to_be_when_the_first_one_did() {
+        let folder = std::env::temp_dir().join(format!("pointsman-store-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a.yaml");
+        let store = Store::files(&folder.join("pointsman.yaml"), LoadOptions::default());
+        let put = |text: &str| {
+            let change = Change { path: path.clone(), text: Some(text.to_owned()) };
+            store.apply(&change, SystemTime::UNIX_EPOCH).unwrap();
+            store.times(&path).unwrap()
+        };
+        let (first, second, third) = (put("a"), put("b"), put("c"));
+        assert_eq!([second.created, third.created], [first.created; 2]);
+        assert!(third.updated >= first.updated);
+        store.apply(&Change { path: path.clone(), text: None }, SystemTime::UNIX_EPOCH).unwrap();
+        assert!(store.times(&path).is_none());
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -155,9 +155,8 @@ impl Reload {
             }
         };
         if let Some(faults) = config::needs_restart(&world.catalog.settings, &loaded) {
-            for fault in faults {
-                self.refuse(&fault.to_string());
-            }
+            let report: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            self.refuse(&report.join("\n"));
             return Some(loaded.watched);
         }
         for warning in &loaded.warnings {

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// The highest number of a page.
+const MOST_PAGES: usize = 1_000_000;
+
 /// The most there are on a page.
 const MOST_PER_PAGE: usize = 1_000;
 
@@ -102,7 +105,7 @@ struct Pages {
 impl Page {
     /// The page that `request` asks for, of `usual` entries where it does not say.
     pub(super) fn of(request: &Request<'_>, usual: usize) -> Result<Self, Refusal> {
-        let number = whole(request, "page", usize::MAX)?.unwrap_or(1);
+        let number = whole(request, "page", MOST_PAGES)?.unwrap_or(1);
         let per_page = whole(request, "per_page", MOST_PER_PAGE)?.unwrap_or(usual);
         Ok(Self { number, per_page })
     }
@@ -132,8 +135,11 @@ fn whole(request: &Request<'_>, name: &str, most: usize) -> Result<Option<usize>
     let Some(text) = request.parameter(name) else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && (1..=most).contains(number));
-    let wanted = if most == usize::MAX { "from 1".to_owned() } else { format!("from 1 to {most}") };
-    let refusal =
-        || Refusal::bad("invalid_parameter", format!("`{name}` must be a whole number {wanted}"));
+    let refusal = || {
+        Refusal::bad(
+            "invalid_parameter",
+            format!("`{name}` must be a whole number from 1 to {most}"),
+        )
+    };
     number.map(Some).ok_or_else(refusal)
 }
