@@ -290,8 +290,13 @@ impl Program {
             until("every connection that its peer has closed to be closed", || {
                 self.half_closed().is_empty().then_some(())
             });
-            let files = self.open_files();
-            assert!(files.is_empty(), "files that stay open: {files:?}");
+            // It may be looking whether its configuration has changed.
+            let mut files = Vec::new();
+            let closed = waited(|| {
+                files = self.open_files();
+                files.is_empty().then_some(())
+            });
+            assert!(closed.is_some(), "files that stay open: {files:?}");
             for path in
                 ["/healthz", "/readyz", "/v2/gen-ai/models/routers", "/openapi.json", "/nowhere"]
             {
