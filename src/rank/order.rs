@@ -11,7 +11,7 @@
 //! a candidate of which nothing is known comes after every one that answers, and one most of whose recent attempts
 //! failed comes last, however fast it failed.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
 use crate::{
     catalog::router::Prefer,
@@ -53,39 +53,72 @@ pub fn compare(prefer: Prefer, one: &Candidate, other: &Candidate) -> Ordering {
     }
 }
 
-/// What would have to change for `candidate` to rank before `first`; absent where no figure decides.
+/// What would have to change for `candidate` to rank before `first`, by whatever decided between the two; absent where
+/// `first` is first for another reason than its figures.
 pub fn why_not_first(prefer: Prefer, candidate: &Candidate, first: &Candidate) -> Option<String> {
-    match prefer {
-        Prefer::Given => None,
-        Prefer::Cheapest => match (&candidate.cost, &first.cost) {
-            (Some(cost), Some(least)) if cost.total() != least.total() => Some(format!(
-                "first if it cost less than {} instead of {}",
-                least.total(),
-                cost.total()
-            )),
-            (None, Some(_)) => Some("first only with a known price".to_owned()),
-            _ => None,
-        },
-        Prefer::Fastest => match (candidate.ttft.ttft, first.ttft.ttft) {
-            _ if candidate.ttft.failing && !first.ttft.failing => {
-                Some("first only once fewer of its attempts fail".to_owned())
-            }
-            (Some(ttft), Some(least)) if ttft > least => Some(format!(
-                "first if it started within {} ms instead of {} ms",
-                least.as_millis(),
-                ttft.as_millis()
-            )),
-            (None, Some(_)) => Some("first only once its speed is known".to_owned()),
-            _ => None,
-        },
-        Prefer::Optimal => match (candidate.quality, first.quality) {
-            (Some(quality), Some(best)) if quality < best => {
-                Some(format!("first if its quality were above {best} instead of {quality}"))
-            }
-            (None, Some(_)) => Some("first only with a known quality".to_owned()),
-            _ => None,
-        },
+    if !matches!(first.why, Why::Cheapest | Why::Fastest | Why::Optimal | Why::Unknown) {
+        return None;
     }
+    let cost = || cost_to_flip(candidate, first);
+    let time = || time_to_flip(&candidate.ttft, &first.ttft);
+    let decided = match prefer {
+        Prefer::Given => return None,
+        Prefer::Cheapest => cost().or_else(time),
+        Prefer::Fastest => time(),
+        Prefer::Optimal => quality_to_flip(candidate, first).or_else(cost).or_else(time),
+    };
+    Some(decided.unwrap_or_else(|| format!("first if it were named before {}", first.model.id)))
+}
+
+/// `None` where quality does not decide.
+fn quality_to_flip(candidate: &Candidate, first: &Candidate) -> Option<String> {
+    match (candidate.quality, first.quality) {
+        (Some(quality), Some(best)) if quality < best => {
+            Some(format!("first if its quality were above {best} instead of {quality}"))
+        }
+        (None, Some(_)) => Some("first only with a known quality".to_owned()),
+        _ => None,
+    }
+}
+
+/// `None` where cost does not decide.
+fn cost_to_flip(candidate: &Candidate, first: &Candidate) -> Option<String> {
+    match (&candidate.cost, &first.cost) {
+        (Some(cost), Some(least)) if cost.total().total_cmp(least.total()).is_gt() => {
+            let (cost, least) = (cost.total(), least.total());
+            // To a billionth, as the document shows it, unless only the rest tells the two apart.
+            let digits = if cost.dollars() - least.dollars() < 1e-9 { 15 } else { 9 };
+            let (cost, least) = (exact(cost, digits), exact(least, digits));
+            Some(format!("first if it cost less than ${least} instead of ${cost}"))
+        }
+        (None, Some(_)) => Some("first only with a known price".to_owned()),
+        _ => None,
+    }
+}
+
+/// `None` where latency does not decide.
+fn time_to_flip(candidate: &Prediction, first: &Prediction) -> Option<String> {
+    if candidate.failing && !first.failing {
+        return Some("first only once fewer of its attempts fail".to_owned());
+    }
+    match (candidate.ttft, first.ttft) {
+        (Some(ttft), Some(least)) if ttft > least => {
+            let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+            let (ttft, least) = (ms(ttft), ms(least));
+            // Whole ones, as the document shows them, unless only the rest tells the two apart.
+            let digits = if ttft - least < 1.0 { 3 } else { 0 };
+            Some(format!(
+                "first if it started within {least:.digits$} ms instead of {ttft:.digits$} ms"
+            ))
+        }
+        (None, Some(_)) => Some("first only once its speed is known".to_owned()),
+        _ => None,
+    }
+}
+
+fn exact(amount: Usd, digits: usize) -> String {
+    let text = format!("{:.digits$}", amount.dollars());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn by_cost(one: &Candidate, other: &Candidate) -> Ordering {

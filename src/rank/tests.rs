@@ -18,7 +18,7 @@ use crate::{
         Candidate, Query, SessionCache, Warm, Why, assess, explore,
         explore::{ENOUGH, SHARE},
         order,
-        order::compare,
+        order::{compare, why_not_first},
         session::{CACHE_LIFETIME, hold},
         specimen::{id, model, sample, start, task, teach},
     },
@@ -515,7 +515,71 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     })
 }
 
+/// What would put the second before the first, of models in the order of `prefer`.
+fn flip(prefer: Prefer, order: &[Candidate]) -> Option<String> {
+    why_not_first(prefer, &order[1], &order[0])
+}
+
+#[test]
+fn what_would_flip_an_order_is_what_decided_it() {
+    let (now, stats) = (start(), Stats::new());
+    let price = Some((1.0, 1.0));
+    let models = [model("a", price), model("b", price)];
+    let asked = query(now);
+    let by = |prefer, stats: &Stats| flip(prefer, &ranked(prefer, &models, &asked, stats)).unwrap();
+    for prefer in [Prefer::Cheapest, Prefer::Fastest, Prefer::Optimal] {
+        assert_eq!(by(prefer, &stats), "first if it were named before a");
+    }
+    teach(&stats, &models[0], now, ms(613), 9);
+    assert_eq!(by(Prefer::Cheapest, &stats), "first only once its speed is known");
+    teach(&stats, &models[1], now, ms(920), 9);
+    for prefer in [Prefer::Cheapest, Prefer::Fastest, Prefer::Optimal] {
+        assert_eq!(by(prefer, &stats), "first if it started within 613 ms instead of 920 ms");
+    }
+    assert_eq!(flip(Prefer::Given, &ranked(Prefer::Given, &models, &asked, &stats)), None);
+    let dear = [model("a", Some((1.0, 1.0))), model("b", Some((1.0, 1.000_001)))];
+    let mut order = ranked(Prefer::Cheapest, &dear, &asked, &Stats::new());
+    let text = flip(Prefer::Cheapest, &order).unwrap();
+    assert_eq!(text, "first if it cost less than $0.0014 instead of $0.0014000004");
+    // Whoever is first for another reason is not passed by a better figure.
+    for why in [Why::Explored, Why::Pinned, Why::Continued, Why::Kept] {
+        order[0].why = why;
+        assert_eq!(flip(Prefer::Cheapest, &order), None);
+    }
+}
+
 proptest! {
+    /// A candidate that is given what it is said to lack comes before the first.
+    #[test]
+    fn what_is_said_to_flip_an_order_flips_it(mut list in candidates()) {
+        for prefer in ALL {
+            order(prefer, &mut list);
+            let (first, others) = list.split_first().unwrap();
+            for other in others {
+                let Some(text) = why_not_first(prefer, other, first) else {
+                    prop_assert_eq!(prefer, Prefer::Given);
+                    continue;
+                };
+                let mut better = other.clone();
+                if text.contains("quality") {
+                    better.quality = first.quality.map(|quality| quality + 1e-9);
+                } else if text.contains("cost") || text.contains("price") {
+                    better.cost = first.cost;
+                    better.quality = first.quality;
+                    (better.ttft, better.position) = (first.ttft, 0);
+                } else if text.contains("attempts") || text.contains("start") || text.contains("speed") {
+                    better.ttft = Prediction { failing: first.ttft.failing, ..first.ttft };
+                    better.position = 0;
+                } else {
+                    better.position = 0;
+                }
+                let mut behind = first.clone();
+                behind.position = 1;
+                prop_assert_eq!(compare(prefer, &better, &behind), Ordering::Less, "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn every_order_is_total(list in candidates()) {
         for prefer in ALL {
