@@ -63,7 +63,7 @@ test: runtime pages $(venv)/ready train-smoke ## every test, the SDKs' and the c
 	else cargo test --locked --no-fail-fast; fi
 	tests/web/run.sh
 
-# Torch loads only with its CUDA libraries: 4.3 GB on disk, some minutes. Where PyPI has none for this machine, a word says so.
+# Torch loads only with its CUDA libraries: 4.5 GB on disk, a minute of CPU time. Where PyPI has none for this machine, a word says so.
 train-smoke: ## the classifier's training from end to end on a fixture: seconds, after torch is there
 	@if [ $(trainer)/ready -nt router-models/train/requirements.txt ] || { \
 		python3 -m venv $(trainer) && \
