@@ -44,6 +44,7 @@ export default function Routers() {
     setOpened({ id: ++lastId, name: null, source: { form }, editable: true });
   };
   const choose = (name: string | null) => {
+    if (name !== null && name === opened?.name) return;
     if (dirty && !confirm(LOSE)) return;
     setDirty(false);
     setOpened(null);
@@ -53,7 +54,12 @@ export default function Routers() {
   useEffect(() => {
     if (!routers || isNew) return;
     const router = routers.find(({ name }) => name === wanted) ?? (wanted === null ? routers[0] : undefined);
-    if (router && opened?.name !== router.name) open(router);
+    if (!router || opened?.name === router.name) return;
+    // What is open stays while the address names nothing: the first router may be another one by now.
+    if (opened && wanted === null) return;
+    if (dirty && opened && !confirm(LOSE))
+      setFragment({ router: opened.name, new: opened.name ? null : '1' });
+    else open(router);
   }, [routers, wanted, isNew]);
   const saved = (name: string | null) => {
     setDirty(false);
