@@ -76,8 +76,9 @@ function Input() {
             placeholder={'One prompt a line, or JSON lines: {"prompt": "…"} or {"messages": […]}'}
             value={text.value}
             onInput={event => {
-              fileName.value = '';
               text.value = event.currentTarget.value;
+              // An edited file is still what it was; an empty box is nothing.
+              if (text.value.trim() === '') fileName.value = '';
             }}
           />
         )}
@@ -92,7 +93,14 @@ function Input() {
       )}
       <div class="row">
         <Upload onFile={take} />
-        <button type="button" class="button" onClick={() => (text.value = TWENTY.join('\n'))}>
+        <button
+          type="button"
+          class="button"
+          onClick={() => {
+            fileName.value = '';
+            text.value = TWENTY.join('\n');
+          }}
+        >
           Twenty examples
         </button>
         <label class="row small">

@@ -27,6 +27,14 @@ test('JSON lines: text, prompt or messages, and a fault with its line for the re
   expect(faults.map(fault => fault.slice(0, 7))).toEqual(['line 4:', 'line 5:']);
 });
 
+test('a quotation at the beginning is no JSON', () => {
+  expect(texts('"Carpe diem" means what?\n"To be" is by whom?')).toEqual([
+    '"Carpe diem" means what?',
+    '"To be" is by whom?',
+  ]);
+  expect(texts('{x} is a set, or not?')).toEqual(['{x} is a set, or not?']);
+});
+
 test('no more than the limit, and says how many were left out', () => {
   const read = readPrompts(Array.from({ length: MOST + 7 }, (_, place) => `p${place}`).join('\n'));
   expect([read.prompts.length, read.leftOut]).toEqual([MOST, 7]);

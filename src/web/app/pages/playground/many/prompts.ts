@@ -12,11 +12,22 @@ export function readPrompts(text: string, fileName = ''): Read {
   const clean = text.replace(/^\uFEFF/, '');
   const found = /\.csv$/i.test(fileName)
     ? fromCsv(clean)
-    : /\.(jsonl|ndjson)$/i.test(fileName) || /^\s*[{"]/.test(clean)
+    : /\.(jsonl|ndjson)$/i.test(fileName) || isJsonLines(clean)
       ? fromJsonLines(clean, faults)
       : clean.split(/\r?\n/).map(line => plain(line));
   const prompts = found.filter(prompt => prompt.text !== '');
   return { prompts: prompts.slice(0, MOST), faults, leftOut: Math.max(0, prompts.length - MOST) };
+}
+
+/** Whether a pasted text is JSON lines: a prompt may well begin with a quotation. */
+function isJsonLines(text: string): boolean {
+  const [first = ''] = text.trimStart().split(/\r?\n/, 1);
+  if (/^\{\s*"/.test(first)) return true;
+  try {
+    return first.startsWith('"') && typeof JSON.parse(first) === 'string';
+  } catch {
+    return false;
+  }
 }
 
 const plain = (line: string): Prompt => {
