@@ -177,6 +177,8 @@ const OUTCOME_TONES: Record<string, Tone> = { ok: 'good', rejected: 'warn', erro
 
 export function Result({ record }: { record: RequestRecord }) {
   if (record.state === 'open') return <Tag tone="accent">open</Tag>;
+  if (record.dry_run && record.outcome === 'ok')
+    return <Tag title="A decision alone: no model was asked">dry run</Tag>;
   const outcome = record.outcome ?? 'error';
   return (
     <Tag tone={OUTCOME_TONES[outcome] ?? 'bad'} title={record.code ?? ''}>

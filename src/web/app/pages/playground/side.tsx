@@ -192,7 +192,7 @@ function Below({ run, state, prompt }: { run: Run; state: RunState; prompt: stri
           <h4 class="unseen">Decision</h4>
           <DecisionCard
             decision={decision}
-            answered={state.model}
+            answered={state.phase === 'failed' && !state.text ? null : state.model}
             onDropPin={run.session && !running(state) ? () => dropPin(run) : undefined}
           />
         </div>
