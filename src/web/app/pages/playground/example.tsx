@@ -11,7 +11,7 @@ export async function keepExample(uuid: string, task: string, text: string): Pro
   const [{ withExample }, file, library] = await Promise.all([
     import('./yaml'),
     request<{ yaml: string }>('GET', `${ROUTERS}/${uuid}?format=yaml`),
-    get<{ tasks: (TaskPreset & { examples?: string[] })[] }>(`${ROUTERS}/tasks/presets`),
+    get<{ tasks: (TaskPreset & { examples?: string[] })[] }>(`${ROUTERS}/tasks/presets?per_page=1000`),
   ]);
   const known = library.tasks.find(preset => preset.task_slug === task);
   const edited = withExample(file.value.yaml, task, text, known);
