@@ -42,6 +42,10 @@ export function count(value: Maybe): string {
   return grouped.format(value);
 }
 
+/** 1 request, 2 requests. */
+export const counted = (value: number, one: string): string =>
+  `${count(value)} ${one}${value === 1 ? '' : 's'}`;
+
 /** 1.2k, 3.4M: for axes and narrow places. */
 export function compact(value: Maybe): string {
   if (!known(value)) return UNKNOWN;

@@ -92,7 +92,7 @@ export function Check({
         disabled={rest.disabled ?? false}
         onChange={event => onChange(event.currentTarget.checked)}
       />
-      {children}
+      <span>{children}</span>
     </label>
   );
 }

@@ -1,6 +1,6 @@
 /** What was paid, beside what the same tokens would have cost elsewhere. All but the first bar is an estimate. */
 import type { Overview } from '../../api';
-import { count, money, percent } from '../../ui/format';
+import { counted, money, percent } from '../../ui/format';
 import { Card, Tag } from '../../ui/parts';
 import { type Comparison, comparisons } from './figures';
 
@@ -44,7 +44,8 @@ export function CostPanel({ overview, models, compare, onCompare }: Props) {
       </ul>
       <p class="small faint">
         Estimates take the same tokens at the other model’s list price in force, without its cache discounts.
-        {left > 0 && ` ${count(left)} requests without a known price are left out.`}
+        {left > 0 &&
+          ` ${counted(left, 'request')} without a known price ${left === 1 ? 'is' : 'are'} left out.`}
       </p>
     </Card>
   );

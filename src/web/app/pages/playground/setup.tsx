@@ -1,6 +1,7 @@
 /** Which two sides are compared, and how. */
 import { catalog } from '../../api';
 import { setFragment } from '../../nav';
+import { counted } from '../../ui/format';
 import { Check, Field, Icon } from '../../ui/parts';
 import {
   choose,
@@ -101,7 +102,7 @@ function about(name: string): string {
   const known = catalog.value;
   if (isRouter(name)) {
     const router = known?.routers.find(one => `router:${one.name}` === name);
-    return router ? `Router · ${router.tasks.length} tasks · ${router.description}` : '';
+    return router ? `Router · ${counted(router.tasks.length, 'task')} · ${router.description}` : '';
   }
   const price = known?.models.find(one => one.name === name)?.price;
   return price?.input != null && price.output != null

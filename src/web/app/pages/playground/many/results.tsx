@@ -1,7 +1,7 @@
 /** What many prompts gave: totals, the scatter, every prompt with its vote, and the pair that is looked at. */
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { change, count, money, ms, msChange, percent } from '../../../ui/format';
+import { change, count, counted, money, ms, msChange, percent } from '../../../ui/format';
 import { Card, Empty, Tag } from '../../../ui/parts';
 import { running } from '../run';
 import { blind, isRouter, type SideName, shown } from '../settings';
@@ -195,7 +195,7 @@ function TotalsTable({ batch }: { batch: Batch }) {
         answered.
       </p>
       {unpriced > 0 && (
-        <p class="small muted">{unpriced} answers have no known price and are not in the cost.</p>
+        <p class="small muted">{counted(unpriced, 'answer')} without a known price: not in the cost.</p>
       )}
     </>
   );
