@@ -242,6 +242,8 @@ export type TaskPreset = {
 
 export type DraftReply = {
   yaml: string;
+  /** The draft's own file: faults name theirs. */
+  file?: string | null;
   router: RouterDraft | null;
   faults: Fault[];
   warnings: Warning[];

@@ -8,6 +8,7 @@
 import type { DraftReply, Fault, RouterDraft, Warning } from '../../api';
 
 import { complete, type Tidy, tidy } from './edit';
+import { own } from './faults';
 
 export type Side = 'form' | 'yaml';
 
@@ -73,7 +74,8 @@ export function reduce(draft: Draft, action: Action): Draft {
 
 function checked(draft: Draft, revision: number, reply: DraftReply): Draft {
   if (revision !== draft.revision) return draft;
-  const { faults, warnings } = reply;
+  const { warnings } = reply;
+  const faults = own(reply.faults, reply.file ?? null);
   const told = { ...draft, checked: revision, faults, warnings, unreadable: reply.router === null };
   return draft.side === 'form'
     ? { ...told, yaml: reply.yaml }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { at, byLine, marks, steps } from './faults';
+import { at, byLine, marks, own, steps } from './faults';
 
 const fault = (path: string, line = 0, column = 0) => ({ file: null, line, column, path, message: path });
 
@@ -20,6 +20,26 @@ describe('marks', () => {
         .get(9)
         ?.map(({ path }) => path),
     ).toEqual(['a', 'b']);
+  });
+});
+
+describe('faults of another file', () => {
+  const both = [
+    { ...fault('name', 1, 7), file: 'a.yaml' },
+    { ...fault('name', 2, 7), file: 'b.yaml' },
+  ];
+
+  it('mark no line and no field of this one, and say where they are', () => {
+    const all = marks(own(both, 'a.yaml'), []);
+    expect(all.map(({ line, path, message }) => [line, path, message])).toEqual([
+      [0, '', 'in b.yaml:2:7: name: name'],
+      [1, 'name', 'name'],
+    ]);
+    expect(at(all, 'name')).toHaveLength(1);
+  });
+
+  it('are left as they are where the file of this one is not known', () => {
+    expect(own(both, null)).toEqual(both);
   });
 });
 

@@ -10,6 +10,22 @@ export type Mark = {
   path: string;
 };
 
+/** Those of another file keep their words, with the place there; this text has no line and no field for them. */
+export function own(faults: Fault[], file: string | null): Fault[] {
+  if (file === null) return faults;
+  return faults.map(fault =>
+    fault.file === null || fault.file === file
+      ? fault
+      : {
+          ...fault,
+          line: 0,
+          column: 0,
+          path: '',
+          message: `in ${fault.file}:${fault.line}:${fault.column}: ${fault.path ? `${fault.path}: ` : ''}${fault.message}`,
+        },
+  );
+}
+
 /** Faults and warnings in the order of the text; those without a line come first, at line 0. */
 export function marks(faults: Fault[], warnings: Warning[]): Mark[] {
   return [
