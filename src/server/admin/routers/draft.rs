@@ -38,6 +38,7 @@ use crate::{
 
 #[derive(Serialize)]
 struct Judged<'a> {
+    file: String,
     yaml: &'a str,
     router: Option<Shown<'a>>,
     faults: Vec<ShownFault<'a>>,
@@ -89,7 +90,8 @@ pub(super) async fn judge(reload: &Arc<Reload>, request: &Request<'_>) -> Result
         config: form.config(),
     });
     let faults = faults.iter().map(Into::into).collect();
-    Ok(Answer::json(&Judged { yaml: &draft.text, router, faults, warnings }))
+    let file = draft.change.file();
+    Ok(Answer::json(&Judged { file, yaml: &draft.text, router, faults, warnings }))
 }
 
 /// How a draft would decide.
