@@ -32,9 +32,13 @@ export const sendsKey = (): boolean => key !== null;
 
 let asking: Promise<boolean> | null = null;
 
+/** Whoever would not give the key is not asked again by what goes on by itself, only by what they do. */
+let declined = false;
+
 /** Asks once, however many requests wait for it. False: the person would rather not. */
 function askForKey(tried: string | null): Promise<boolean> {
   if (key !== tried) return Promise.resolve(true);
+  if (declined) return Promise.resolve(false);
   asking ??= new Promise<boolean>(resolve => {
     keyWanted.value = {
       wrong: tried !== null,
@@ -42,6 +46,7 @@ function askForKey(tried: string | null): Promise<boolean> {
         key = given ?? key;
         keyWanted.value = null;
         asking = null;
+        declined = given === null;
         resolve(given !== null);
       },
     };
@@ -51,6 +56,7 @@ function askForKey(tried: string | null): Promise<boolean> {
 
 /** `fetch` with the key, asking for it where one is wanted. The answer may still be an error. */
 export async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  if (init.body != null) declined = false;
   for (;;) {
     const tried = key;
     const headers = new Headers(init.headers);
@@ -116,6 +122,7 @@ export const catalog = signal<Catalog | null>(null);
 export const catalogError = signal<ApiError | null>(null);
 
 export async function loadCatalog(): Promise<void> {
+  declined = false;
   try {
     catalog.value = await get<Catalog>('/api/catalog');
     catalogError.value = null;

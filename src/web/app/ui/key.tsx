@@ -1,11 +1,13 @@
 /** Asks for the admin key when the server wants one. It is kept in memory alone: a reload asks again. */
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { keyWanted } from '../api';
 import { Dialog, Field } from './parts';
 
 export function KeyPrompt() {
   const input = useRef<HTMLInputElement>(null);
   const wanted = keyWanted.value;
+  // The dialog would give the focus to its first button, the one that closes it.
+  useEffect(() => input.current?.focus(), [wanted]);
   const submit = (event: Event) => {
     event.preventDefault();
     const key = input.current?.value.trim();

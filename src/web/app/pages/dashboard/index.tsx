@@ -5,6 +5,7 @@ import {
   catalog,
   catalogError,
   errorOf,
+  loadCatalog,
   type Overview,
   type RequestRecord,
   send,
@@ -51,7 +52,12 @@ export default function Dashboard() {
           <a href="/playground">Playground</a>
         </span>
       </div>
-      {!overview && (catalogError.value ? <ErrorNote error={catalogError.value} /> : <Loading lines={8} />)}
+      {!overview &&
+        (catalogError.value ? (
+          <ErrorNote error={catalogError.value} retry={loadCatalog} />
+        ) : (
+          <Loading lines={8} />
+        ))}
       {overview && (
         <div class={`board ${isNew ? 'new' : ''}`}>
           <Strip overview={overview} />
