@@ -2,8 +2,11 @@
 //!
 //! The parser's events are taken as they come, rather than through serde, because a configuration is to be reported
 //! whole: a duplicate key is one mistake among others, not the end of reading. Aliases and merge keys are expanded here,
-//! under one cap on the number of values, so that what is read later is a plain tree. Tags that ask for anything but
-//! the plain types of YAML are mistakes.
+//! so that what is read later is a plain tree; its values, its text and its depth are capped as they are then, because a
+//! small file of aliases could else become a tree that fits in no memory or no stack. Tags that ask for anything but the
+//! plain types of YAML are mistakes.
+
+mod size;
 
 use std::collections::HashMap;
 
@@ -11,13 +14,16 @@ use serde_yaml::granit_parser::{
     ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag,
 };
 
-use crate::config::fault::{Place, Report, Spot, item, member};
-
-/// The most values of one file, aliases expanded.
-const MOST_VALUES: usize = 200_000;
+use crate::config::{
+    fault::{Place, Report, Spot, item, member},
+    raw::size::{Size, height},
+};
 
 /// The deepest nesting of lists, and of mappings, in one file.
 const DEEPEST: usize = 64;
+
+/// The deepest nesting of both together, aliases expanded.
+const DEEPEST_TREE: usize = 2 * DEEPEST;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
@@ -67,7 +73,7 @@ pub(crate) fn parse<'t>(file: &'t str, text: &'t str, report: &'t Report) -> Opt
         text,
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
-        values: 0,
+        read: Size::default(),
         path: Vec::new(),
         whole: Place::whole(file, report),
     };
@@ -92,6 +98,13 @@ impl Stop {
     }
 }
 
+/// What an alias stands for.
+struct Anchored {
+    node: Node,
+    size: Size,
+    height: usize,
+}
+
 enum Step {
     Key(String),
     Item(usize),
@@ -100,8 +113,8 @@ enum Step {
 struct Reader<'t> {
     text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
-    anchors: HashMap<usize, (Node, usize)>,
-    values: usize,
+    anchors: HashMap<usize, Anchored>,
+    read: Size,
     path: Vec<Step>,
     whole: Place<'t>,
 }
@@ -152,8 +165,8 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, Stop> {
         let spot = start(span);
-        self.count(1, spot)?;
-        let before = self.values;
+        let before = self.read;
+        self.count(Size { values: 1, text: text_in(&event) }, spot)?;
         let ((anchor, tag), node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !is_text_tag(tag.as_deref());
@@ -174,7 +187,7 @@ impl<'t> Reader<'t> {
             | _ => return Err(Stop::new(spot, "a value was expected here")),
         };
         self.check_tag(span, tag.as_deref());
-        self.keep(anchor, &node, self.values.saturating_sub(before).saturating_add(1))?;
+        self.keep(anchor, &node, self.read.since(before))?;
         Ok(node)
     }
 
@@ -271,28 +284,29 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, id: usize, spot: Spot) -> Result<Node, Stop> {
-        let Some((node, weight)) = self.anchors.get(&id) else {
+        let Some(Anchored { node, size, height }) = self.anchors.get(&id) else {
             return Err(Stop::new(spot, "an alias may not stand inside of what it names"));
         };
-        let (node, weight) = (node.clone(), *weight);
-        self.count(weight, spot)?;
-        Ok(node)
+        if self.path.len().saturating_add(*height) > DEEPEST_TREE {
+            let message = format!("nested deeper than {DEEPEST_TREE} levels, aliases expanded");
+            return Err(Stop::new(spot, message));
+        }
+        // What would be too much is not copied first.
+        self.read = self.read.with(*size).map_err(|message| Stop::new(spot, message))?;
+        Ok(node.clone())
     }
 
-    fn keep(&mut self, anchor: usize, node: &Node, weight: usize) -> Result<(), Stop> {
+    fn keep(&mut self, anchor: usize, node: &Node, size: Size) -> Result<(), Stop> {
         if anchor != 0 {
-            self.count(weight, node.spot)?;
-            self.anchors.insert(anchor, (node.clone(), weight));
+            self.count(size, node.spot)?;
+            let anchored = Anchored { node: node.clone(), size, height: height(node) };
+            self.anchors.insert(anchor, anchored);
         }
         Ok(())
     }
 
-    fn count(&mut self, more: usize, spot: Spot) -> Result<(), Stop> {
-        self.values = self.values.saturating_add(more);
-        if self.values > MOST_VALUES {
-            let message = format!("more than {MOST_VALUES} values, aliases expanded");
-            return Err(Stop::new(spot, message));
-        }
+    fn count(&mut self, more: Size, spot: Spot) -> Result<(), Stop> {
+        self.read = self.read.with(more).map_err(|message| Stop::new(spot, message))?;
         Ok(())
     }
 
@@ -310,6 +324,10 @@ impl<'t> Reader<'t> {
         });
         Place { path, ..self.whole.at(spot) }
     }
+}
+
+fn text_in(event: &Event<'_>) -> usize {
+    if let Event::Scalar(text, ..) = event { text.len() } else { 0 }
 }
 
 fn scalar(text: String, plain: bool) -> Shape {
@@ -441,5 +459,26 @@ mod tests {
         assert_eq!(faults("a: *b\n").len(), 1);
         assert_eq!(faults("&a [*a]").len(), 1);
         assert_eq!(faults("a: !!str 5\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn aliases_make_no_tree_that_is_too_deep_or_too_large() {
+        let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(60), "]".repeat(60));
+        let deep = (1..60).fold(format!("k0: &a0 {}\n", nested("1")), |text, level| {
+            let inner = nested(&format!("*a{}", level - 1));
+            format!("{text}k{level}: &a{level} {inner}\n")
+        });
+        let said = faults(&deep);
+        assert_eq!(said.len(), 1);
+        let wanted = "nested deeper than 128 levels, aliases expanded";
+        assert!(said[0].starts_with("f:3:") && said[0].ends_with(wanted), "{said:?}");
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(20));
+        assert_eq!(
+            faults(&long),
+            ["f:2:44: b[13]: more than 16777216 bytes of text, aliases expanded"]
+        );
+        let many = format!("a: &a [{}]\nb: [{}]\n", "1,".repeat(50_000), "*a,".repeat(20));
+        assert_eq!(faults(&many), ["f:2:8: b[1]: more than 200000 values, aliases expanded"]);
+        assert_eq!(faults(&format!("a: &a {}\nb: {}\n", nested("1"), nested("*a"))), [""; 0]);
     }
 }
