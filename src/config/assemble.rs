@@ -159,7 +159,7 @@ pub(crate) fn router_files(
 fn matched_file(path: &Path, ledger: &Ledger, report: &Report) -> Option<Document> {
     match ledger.read(path) {
         Ok(bytes) => Some(Document::of_bytes(path, bytes, report)),
-        Err(_) if !path.exists() => None,
+        Err(_) if ledger.has_gone(path) => None,
         Err(why) => {
             let unread = Document::unread(path);
             Place::whole(&unread.file, report).fault(why);

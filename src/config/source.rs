@@ -70,14 +70,23 @@ impl Ledger {
     /// The content of the file at `path`, or why there is none.
     pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         let read = match &self.overlay {
-            Some(over) if over.path == path => {
-                over.content.clone().ok_or_else(|| "does not exist".to_owned())
-            }
+            Some(over) if over.path == path => match &over.content {
+                None => Err("does not exist".to_owned()),
+                Some(content) => fitting_size(content.clone()),
+            },
             Some(_) | None => read(path),
         };
         let digest = read.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
         self.contents.borrow_mut().insert(path.to_owned(), digest);
         read
+    }
+
+    /// Whether there is no file at `path`.
+    pub(crate) fn has_gone(&self, path: &Path) -> bool {
+        match self.overlay() {
+            Some(over) if over.path == path => over.content.is_none(),
+            Some(_) | None => !path.exists(),
+        }
     }
 
     /// Everything that was read.
@@ -110,6 +119,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::File::open(path)
         .and_then(|file| file.take(LARGEST.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| why(&error))?;
+    fitting_size(bytes)
+}
+
+/// A file that is read, or that is to be written: what cannot be read again is not.
+fn fitting_size(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= LARGEST) {
         Ok(bytes)
     } else {
@@ -293,6 +307,18 @@ mod tests {
         assert!(said(b"a\0:\0 \x001\0").unwrap_err().contains("UTF-16"));
         assert_eq!(said("a: 1\nä:\0".as_bytes()), Err("2:3 holds a NUL character".to_owned()));
         assert_eq!(said(b"a: 1\nb: \xff"), Err("2:4 is not UTF-8 from here on".to_owned()));
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_laid_over_the_disk() {
+        let over = |length: u64| {
+            let content = Some(vec![b'x'; usize::try_from(length).unwrap()]);
+            let path = PathBuf::from("a.yaml");
+            let ledger = Ledger::over(Some(Overlay { path, content, is_draft: false }));
+            ledger.read(Path::new("a.yaml")).map(|bytes| bytes.len())
+        };
+        assert_eq!(over(LARGEST), Ok(4 << 20));
+        assert_eq!(over(LARGEST + 1), Err("is larger than 4194304 bytes".to_owned()));
     }
 
     #[test]

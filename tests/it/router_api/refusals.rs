@@ -197,6 +197,33 @@ fn what_is_no_request_of_this_api_touches_no_file() {
 }
 
 #[test]
+fn what_would_grow_too_large_or_too_deep_is_refused() {
+    let (_one, _two, program) = started();
+    let before = snapshot(program.folder().path());
+    let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(60), "]".repeat(60));
+    let deep = (1..55).fold(format!("name: deep\nk0: &a0 {}\n", nested("1")), |text, level| {
+        let inner = nested(&format!("*a{}", level - 1));
+        format!("{text}k{level}: &a{level} {inner}\n")
+    });
+    let (long, aliases) = ("x".repeat(100_000), "*a,".repeat(100_000));
+    for (body, why) in [
+        // Each of these characters is written as ten.
+        (with("description", "\u{7f}".repeat(900_000).into()), "larger than"),
+        (json!({"yaml": deep}), "nested deeper"),
+        (json!({"yaml": format!("name: long\na: &a {long}\nb: [{aliases}]\n")}), "of text"),
+    ] {
+        let error = refused(&program, "POST", ROUTERS, &body, (400, "invalid_router"));
+        let told = error["faults"][0]["message"].as_str().unwrap();
+        assert!(told.contains(why), "{told}");
+        let draft = if body["yaml"].is_string() { body } else { json!({"router": body}) };
+        let (answer, json) = ask(&program, "POST", "/api/routers/draft", Some(&draft));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        assert!(json["faults"][0]["message"].as_str().unwrap().contains(why));
+    }
+    assert_eq!(snapshot(program.folder().path()), before);
+}
+
+#[test]
 fn mistakes_are_those_that_check_prints() {
     let (_one, _two, program) = started();
     let path = format!("{ROUTERS}/{BOTH}");
