@@ -31,6 +31,9 @@ pub enum Rejected {
     /// The classifier could not get to know the tasks.
     #[error("the classifier could not read the tasks: {0}")]
     Unprepared(#[source] ClassifierFault),
+    /// Somebody else changed the file while the change was checked.
+    #[error("the file has changed while this was checked; read it again")]
+    Meanwhile,
     /// The file could not be written.
     #[error(transparent)]
     Unwritten(WriteFault),
@@ -50,8 +53,10 @@ impl Turn {
         &self.reload.store
     }
 
-    /// Makes `change` and serves it. On the way out without success everything is as it was.
-    pub async fn apply(self, change: Change) -> Result<(), Rejected> {
+    /// Makes `change` of a file that held `seen`, and serves it. On the way out without success everything is as it was.
+    ///
+    /// Getting to know new tasks takes a while, in which others may edit the file: what they wrote stays.
+    pub async fn apply(self, change: Change, seen: Option<Vec<u8>>) -> Result<(), Rejected> {
         let world = self.reload.engine.world();
         let loaded = self.reload.tried(&change, false).await?;
         let named = loaded.routers.iter().any(|router| router.path == change.path);
@@ -65,6 +70,9 @@ impl Turn {
         // From here on nothing can be given up half done, even where the caller does not wait for it.
         let finished = tokio::task::spawn_blocking(move || {
             let reload = &self.reload;
+            if reload.store.content(&change.path) != seen {
+                return Err(Rejected::Meanwhile);
+            }
             reload.store.apply(&change, clock::wall().into()).map_err(Rejected::Unwritten)?;
             if let Some(watch) = &reload.watch {
                 watch.follow(watched);

@@ -56,6 +56,15 @@ impl Refusal {
         Self::new(StatusCode::PRECONDITION_FAILED, "stale", message)
     }
 
+    /// The same for a router that was to be new: the file that has changed is one that was not there.
+    pub(super) fn of_new(self) -> Self {
+        if self.status == StatusCode::PRECONDITION_FAILED {
+            let message = "a file of this router's name came to be meanwhile";
+            return Self::conflict("name_taken", message);
+        }
+        self
+    }
+
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), faults: Vec::new() }
     }
@@ -69,6 +78,7 @@ impl Refusal {
                 Self { faults, ..Self::conflict("broken_configuration", message) }
             }
             Rejected::NoRouter => Self::bad("invalid_router", message),
+            Rejected::Meanwhile => Self::stale(),
             Rejected::Unwritten(WriteFault::ReadOnly(_)) => Self::conflict("read_only", message),
             Rejected::Unprepared(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "classifier_unavailable", message)

@@ -45,7 +45,8 @@ pub(super) async fn create(reload: &Arc<Reload>, request: &Request<'_>) -> Resul
                        policies/*.yaml, so that a new file is found";
         Refusal::conflict("no_folder", message)
     })?;
-    put(reload, turn, Change { path, text: Some(text) }, false).await
+    let change = Change { path, text: Some(text) };
+    put(reload, turn, change, None, false).await.map_err(Refusal::of_new)
 }
 
 /// Changes a router.
@@ -58,7 +59,8 @@ pub(super) async fn update(
     let turn = reload.turn().await;
     let origins = turn.origins();
     let source = find(&origins, id)?;
-    let now = held(&turn, source, request.headers)?;
+    let seen = seen(&turn, source, request.headers)?;
+    let now = held(seen.as_deref(), source);
     let base = Form::of_yaml(&now).or_else(|| Form::of_yaml(&source.text));
     let text = body::text(&sent, base.unwrap_or_default())?;
     if text == now && now == *source.text {
@@ -69,7 +71,8 @@ pub(super) async fn update(
     if let Some(name) = name.filter(|_| renamed) {
         check_free(&origins, &name)?;
     }
-    put(reload, turn, Change { path: source.path.clone(), text: Some(text) }, renamed).await
+    let change = Change { path: source.path.clone(), text: Some(text) };
+    put(reload, turn, change, seen, renamed).await
 }
 
 /// Removes a router.
@@ -81,10 +84,10 @@ pub(super) async fn remove(
     let turn = reload.turn().await;
     let origins = turn.origins();
     let source = find(&origins, id)?;
-    held(&turn, source, request.headers)?;
+    let seen = seen(&turn, source, request.headers)?;
     let change = Change { path: source.path.clone(), text: None };
     let file = change.file();
-    turn.apply(change).await.map_err(|rejected| Refusal::of(rejected, &file, true))?;
+    turn.apply(change, seen).await.map_err(|rejected| Refusal::of(rejected, &file, true))?;
     Ok(Answer::json(&Removed { uuid: id.to_string() }))
 }
 
@@ -92,10 +95,11 @@ async fn put(
     reload: &Arc<Reload>,
     turn: Turn,
     change: Change,
+    seen: Option<Vec<u8>>,
     renamed: bool,
 ) -> Result<Answer, Refusal> {
     let (file, path) = (change.file(), change.path.clone());
-    turn.apply(change).await.map_err(|rejected| Refusal::of(rejected, &file, renamed))?;
+    turn.apply(change, seen).await.map_err(|rejected| Refusal::of(rejected, &file, renamed))?;
     let origins = reload.origins();
     origins.at(&path).map(|source| read::shown(reload, source)).ok_or_else(Refusal::unknown)
 }
@@ -118,8 +122,12 @@ fn check_free(origins: &Origins, name: &RouterName) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What the router's file holds now, if that is what the caller means.
-fn held(turn: &Turn, source: &RouterSource, headers: &HeaderMap) -> Result<String, Refusal> {
+/// What the router's file holds now, if that is what the caller means; `None` where it cannot be read.
+fn seen(
+    turn: &Turn,
+    source: &RouterSource,
+    headers: &HeaderMap,
+) -> Result<Option<Vec<u8>>, Refusal> {
     let bytes = turn.store().content(&source.path);
     let mut wanted = headers.get_all(IF_MATCH).iter().peekable();
     if wanted.peek().is_some() {
@@ -133,7 +141,11 @@ fn held(turn: &Turn, source: &RouterSource, headers: &HeaderMap) -> Result<Strin
             return Err(Refusal::stale());
         }
     }
-    // A file that is gone or is no text is replaced whole, from what serves.
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    Ok(text.unwrap_or_else(|| source.text.to_string()))
+    Ok(bytes)
+}
+
+/// The text to start from. A file that is gone or is no text is replaced whole, from what serves.
+fn held(seen: Option<&[u8]>, source: &RouterSource) -> String {
+    let text = seen.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.unwrap_or(&source.text).to_owned()
 }
