@@ -55,6 +55,11 @@ impl Routers {
         Self { reload, drafting: Mutex::default() }
     }
 
+    /// Whether what is asked at `path` changes nothing, so that nobody need finish it for a caller who has hung up.
+    pub fn may_be_given_up(path: &str) -> bool {
+        matches!(path, DRAFT | TRY)
+    }
+
     /// Answers a request for one of these paths; `None` where it is for another.
     pub async fn serve(&self, request: &Request<'_>) -> Option<Answer> {
         let place = Place::at(request.path)?;
