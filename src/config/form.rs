@@ -222,6 +222,13 @@ switch_budget: 20
         assert_eq!(as_json(&Form::of_yaml(&form.to_yaml()).unwrap()), expected);
     }
 
+    #[test]
+    fn a_key_that_means_something_in_yaml_is_a_key() {
+        let written = form(r#"{"<<": {"name": "x"}, "~": 1, "": 2}"#);
+        let read = Form::of_yaml(&written.to_yaml()).unwrap();
+        assert_eq!(as_json(&read), as_json(&written));
+    }
+
     fn value() -> impl Strategy<Value = serde_json::Value> {
         let text = prop_oneof![
             any::<String>(),

@@ -105,6 +105,9 @@ struct Anchored {
     height: usize,
 }
 
+/// The text of a key, and whether it stands without quotes.
+type Key = (String, bool);
+
 enum Step {
     Key(String),
     Item(usize),
@@ -214,13 +217,14 @@ impl<'t> Reader<'t> {
                 break;
             }
             let (key, key_spot) = self.key(event, &span)?;
-            self.path.push(Step::Key(key.clone().unwrap_or_default()));
+            let name = key.as_ref().map(|(text, _)| text.clone());
+            self.path.push(Step::Key(name.unwrap_or_default()));
             let (event, span) = self.event()?;
             let value = self.node(event, &span)?;
             match key {
                 None => self.place(key_spot).fault("a key must be a plain text"),
-                Some(key) if key == "<<" => merged.push(value),
-                Some(key) => {
+                Some((key, true)) if key == "<<" => merged.push(value),
+                Some((key, _)) => {
                     let first = seen.get(&key).copied();
                     self.add(
                         first,
@@ -249,11 +253,11 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A key; `None` where it is not a text.
-    fn key(&mut self, event: Event<'t>, span: &Span) -> Result<(Option<String>, Spot), Stop> {
+    /// A key and whether it stands without quotes; `None` where it is not a text.
+    fn key(&mut self, event: Event<'t>, span: &Span) -> Result<(Option<Key>, Spot), Stop> {
         let node = self.node(event, span)?;
         let key = match node.shape {
-            Shape::Scalar { text, .. } => Some(text),
+            Shape::Scalar { text, plain } => Some((text, plain)),
             Shape::Null | Shape::List(_) | Shape::Map(_) => None,
         };
         Ok((key, node.spot))
@@ -434,6 +438,11 @@ mod tests {
         assert_eq!(
             tree(text),
             "{a@1:7={x@1:11=1 y@1:17=2} b@2:4={y@2:16=3 x@1:11=1} c@1:7={x@1:11=1 y@1:17=2}}"
+        );
+        assert_eq!(
+            tree("a: {'<<': {x: 1}}\n"),
+            "{a@1:4={<<@1:11={x@1:15=1}}}",
+            "in quotes, a text"
         );
     }
 
