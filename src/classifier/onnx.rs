@@ -156,7 +156,7 @@ impl Classifier for Onnx {
     async fn likeness(&self, router: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
         let tasks = self.known(router).await?;
         let sharpness = self.manifest.scale / self.manifest.temperature;
-        Ok(Some(likeness::of(&tasks.vectors, sharpness)))
+        Ok(Some(likeness::of(&tasks.vectors, sharpness).await))
     }
 
     fn threshold(&self) -> f64 {
