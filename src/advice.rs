@@ -41,6 +41,9 @@ const MAX_EXAMPLES: usize = 32;
 /// The most characters of an example that a message repeats.
 const SHOWN: usize = 60;
 
+/// The most pairs of one router that are named: of many tasks that are all alike there are millions.
+const MOST_ALIKE: usize = 200;
+
 /// Something about a router's tasks that is probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
@@ -119,10 +122,11 @@ impl Advice<'_> {
 
     async fn by(&mut self, classifier: &dyn Classifier) -> Result<(), Unclassified> {
         let Some(pairs) = classifier.likeness(self.router).await? else { return Ok(()) };
-        for Likeness { one, other, doubt } in pairs {
-            if doubt >= MOST_DOUBT {
-                self.on_alike(one, other, doubt);
-            }
+        let mut alike: Vec<Likeness> =
+            pairs.into_iter().filter(|pair| pair.doubt >= MOST_DOUBT).collect();
+        alike.sort_by(|a, b| b.doubt.total_cmp(&a.doubt));
+        for Likeness { one, other, doubt } in alike.into_iter().take(MOST_ALIKE) {
+            self.on_alike(one, other, doubt);
         }
         for index in 0..self.router.policies.len() {
             self.on_examples(index, classifier).await?;
