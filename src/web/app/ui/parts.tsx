@@ -207,18 +207,27 @@ type Box = Children & {
 export function Dialog({ title, open, onClose, kind = 'dialog', end, children }: Box) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
+  // The event of a close comes later, when the box may be open again for another reason: ours says nothing new.
+  const ours = useRef(false);
   useEffect(() => {
     const dialog = box.current;
     if (!dialog) return;
     if (open && !dialog.open) dialog.showModal();
-    if (!open && dialog.open) dialog.close();
+    if (!open && dialog.open) {
+      ours.current = true;
+      dialog.close();
+    }
   }, [open]);
+  const closed = () => {
+    if (!ours.current) onClose();
+    ours.current = false;
+  };
   const beside = (event: MouseEvent) => {
     if (event.target === event.currentTarget) onClose();
   };
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the dialog's own
-    <dialog ref={box} class={kind} aria-labelledby={id} onClose={onClose} onClick={beside}>
+    <dialog ref={box} class={kind} aria-labelledby={id} onClose={closed} onClick={beside}>
       {open && (
         <>
           <header>
