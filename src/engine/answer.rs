@@ -29,9 +29,7 @@ use crate::{
         refusal::Refusal,
         relay::Ending,
         rescue::{self, Telling, Told},
-        send_json,
-        trial::Verdict,
-        understand,
+        send_json, understand,
     },
     http::route::Route,
     ids::{ModelId, TargetId},
@@ -380,29 +378,7 @@ fn settle(job: &Job<'_>, told: Told<'_>, ledger: &mut Ledger<'_>) -> Option<Arc<
     if let Some(id) = issued.filter(|_| job.request.dialect == Dialect::Responses) {
         job.engine.pins.issued(job.admitted.caller.key_name(), id, &target.id);
     }
-    match ending {
-        Ending::Complete => {
-            trial.end(Verdict::Answered);
-            ledger.end(Ended::Answered, 200, None);
-            Some(Arc::clone(target))
-        }
-        Ending::Broken(broken) | Ending::Unfinished(broken) => {
-            ledger.failed(true);
-            tracing::debug!(fault = broken.text, "the stream broke");
-            trial.end(Verdict::Failed(broken.failure()));
-            ledger.end(Ended::Broken, 200, Some("upstream_error"));
-            None
-        }
-        Ending::Interrupted(interrupt) => {
-            trial.end(Verdict::Cancelled);
-            let code = match interrupt {
-                Interrupt::CallerGone => "client_closed_request",
-                Interrupt::ShuttingDown => "shutting_down",
-            };
-            ledger.end(Ended::Cancelled, 200, Some(code));
-            None
-        }
-    }
+    ending.settle(&mut trial, ledger).then(|| Arc::clone(target))
 }
 
 /// What the answer has left in the cache of `target`.

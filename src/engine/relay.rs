@@ -17,10 +17,12 @@ use crate::{
     },
     engine::{
         exchange::{Exchange, Interrupt},
+        ledger::Ledger,
         open::Live,
+        trial::{Trial, Verdict},
     },
     resilience::failure::Failure,
-    telemetry::clock,
+    telemetry::{clock, usage::Ended},
     upstream::{self, BodyFault},
 };
 
@@ -50,6 +52,34 @@ pub(super) enum Ending {
     Unfinished(Broken),
     /// The caller's side ended it.
     Interrupted(Interrupt),
+}
+
+impl Ending {
+    /// Ends the attempt and the books of the request with it; whether the caller has the whole answer.
+    pub(super) fn settle(self, trial: &mut Trial<'_>, ledger: &mut Ledger<'_>) -> bool {
+        match self {
+            Self::Complete => {
+                trial.end(Verdict::Answered);
+                ledger.end(Ended::Answered, 200, None);
+                return true;
+            }
+            Self::Broken(broken) | Self::Unfinished(broken) => {
+                ledger.failed(true);
+                tracing::debug!(fault = broken.text, "the answer broke");
+                trial.end(Verdict::Failed(broken.failure()));
+                ledger.end(Ended::Broken, 200, Some("upstream_error"));
+            }
+            Self::Interrupted(interrupt) => {
+                trial.end(Verdict::Cancelled);
+                let code = match interrupt {
+                    Interrupt::CallerGone => "client_closed_request",
+                    Interrupt::ShuttingDown => "shutting_down",
+                };
+                ledger.end(Ended::Cancelled, 200, Some(code));
+            }
+        }
+        false
+    }
 }
 
 /// How a provider's side broke.

@@ -44,7 +44,7 @@ use crate::{
         exhausted,
         failure::{self, Failure, Next},
     },
-    telemetry::{clock, usage::Ended},
+    telemetry::clock,
     upstream::{self, BodyFault, Call, MAX_ANSWER},
 };
 
@@ -268,26 +268,7 @@ impl Job<'_, '_> {
         if usage.is_some() {
             ledger.used(&Outcome { usage, ..Outcome::default() });
         }
-        match ending {
-            Ending::Complete => {
-                trial.end(Verdict::Answered);
-                ledger.end(Ended::Answered, 200, None);
-            }
-            Ending::Broken(broken) | Ending::Unfinished(broken) => {
-                ledger.failed(true);
-                tracing::debug!(fault = broken.text, "the answer broke");
-                trial.end(Verdict::Failed(broken.failure()));
-                ledger.end(Ended::Broken, 200, Some("upstream_error"));
-            }
-            Ending::Interrupted(interrupt) => {
-                trial.end(Verdict::Cancelled);
-                let code = match interrupt {
-                    Interrupt::CallerGone => "client_closed_request",
-                    Interrupt::ShuttingDown => "shutting_down",
-                };
-                ledger.end(Ended::Cancelled, 200, Some(code));
-            }
-        }
+        ending.settle(&mut trial, ledger);
     }
 
     async fn flow(
