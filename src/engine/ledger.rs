@@ -22,7 +22,7 @@ use crate::{
     ids::KeyName,
     money::Usd,
     prices::Bill,
-    rank::Why,
+    rank::{Candidate, Why},
     resilience::failure::Cause,
     route::Decision,
     telemetry::{
@@ -265,11 +265,16 @@ impl<'a> Ledger<'a> {
 
     /// What `usage`, which did cost `paid`, would have cost at the dearest model of the plan.
     fn dearest(&self, usage: &Usage, paid: Bill) -> Option<Usd> {
-        let planned = self.decision.iter().filter(|decision| decision.router().is_some());
-        let models = planned.flat_map(|decision| decision.candidates()).map(|one| &one.model);
+        let models = self.candidates().map(|one| &one.model);
         let bills = models.filter_map(|model| self.bill(model, model.targets.first()?, usage));
         let totals = bills.chain([paid]).map(Bill::total);
         totals.max_by(|one, other| one.total_cmp(*other))
+    }
+
+    /// Among whom the router chose; nobody where a model was named.
+    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        let routed = self.decision.iter().filter(|decision| decision.router().is_some());
+        routed.flat_map(|decision| decision.candidates())
     }
 
     /// Who began the answer, where there is one.
@@ -280,9 +285,7 @@ impl<'a> Ledger<'a> {
 
     /// Whether `target` serves a model that the router only falls back on.
     fn falls_back_on(&self, target: &Target) -> bool {
-        let planned = self.decision.iter().filter(|decision| decision.router().is_some());
-        let mut candidates = planned.flat_map(|decision| decision.candidates());
-        candidates.any(|one| one.model.id == target.model && one.why == Why::Fallback)
+        self.candidates().any(|one| one.model.id == target.model && one.why == Why::Fallback)
     }
 }
 
