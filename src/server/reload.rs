@@ -26,6 +26,7 @@ use crate::{
         watch::{Requests, Watch, Watched},
     },
     engine::{Engine, World},
+    ids::RouterName,
 };
 
 /// The most advice that is logged at once.
@@ -70,6 +71,11 @@ impl Origins {
         routers.sort_by(|a, b| a.name.cmp(&b.name));
         let patterns = loaded.watched.patterns().to_vec();
         Self { routers, patterns, tasks: loaded.tasks.clone() }
+    }
+
+    /// The router of this name.
+    pub fn named(&self, name: &RouterName) -> Option<&RouterSource> {
+        self.routers.iter().find(|router| router.name == *name)
     }
 
     /// The router whose file is at `path`.

@@ -80,8 +80,9 @@ pub fn show(reload: &Reload, about: &About) -> Answer {
     let prices = reload.engine.prices.load();
     let origins = reload.origins();
     let editable = |router: &Router| {
-        let origin = origins.routers.iter().find(|origin| origin.name == router.name);
-        origin.is_some_and(|origin| reload.store.check_writable(&origin.path).is_ok())
+        origins
+            .named(&router.name)
+            .is_some_and(|origin| reload.store.check_writable(&origin.path).is_ok())
     };
     let catalog = &world.catalog;
     Answer::json(&Catalog {

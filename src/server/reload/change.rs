@@ -59,10 +59,6 @@ impl Turn {
     pub async fn apply(self, change: Change, seen: Option<Vec<u8>>) -> Result<(), Rejected> {
         let world = self.reload.engine.world();
         let loaded = self.reload.tried(&change, false).await?;
-        let named = loaded.routers.iter().any(|router| router.path == change.path);
-        if change.text.is_some() && !named {
-            return Err(Rejected::NoRouter);
-        }
         let origins = Origins::of(&loaded);
         let classifier =
             prepared(&loaded.catalog, Some(&world)).await.map_err(Rejected::Unprepared)?;
@@ -97,10 +93,7 @@ impl Reload {
         let tried = tokio::task::spawn_blocking(move || {
             let loaded = this.store.load_with(&change, is_draft);
             let refused = match loaded {
-                Ok(loaded) => match this.restart_faults(&loaded) {
-                    None => return Ok(loaded),
-                    Some(faults) => return Err(Rejected::Broken(faults)),
-                },
+                Ok(loaded) => return this.accepted(loaded, &change),
                 Err(refused) => refused,
             };
             Err(this.blame(refused, &change))
@@ -108,8 +101,14 @@ impl Reload {
         tried.await.unwrap_or(Err(Rejected::Lost))
     }
 
-    fn restart_faults(&self, loaded: &Loaded) -> Option<Vec<Fault>> {
-        config::needs_restart(&self.engine.world().catalog.settings, loaded)
+    /// What was loaded, where it can serve without a restart and the change is found in it as a router.
+    fn accepted(&self, loaded: Loaded, change: &Change) -> Result<Loaded, Rejected> {
+        if let Some(faults) = config::needs_restart(&self.engine.world().catalog.settings, &loaded)
+        {
+            return Err(Rejected::Broken(faults));
+        }
+        let found = loaded.routers.iter().any(|router| router.path == change.path);
+        if found || change.text.is_none() { Ok(loaded) } else { Err(Rejected::NoRouter) }
     }
 
     /// Whether the change brought the mistakes, or they were there before it.

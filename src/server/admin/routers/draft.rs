@@ -32,7 +32,7 @@ use crate::{
                 refusal::{Refusal, ShownFault},
             },
         },
-        reload::{Origins, Rejected, Reload, prepared},
+        reload::{Rejected, Reload, prepared},
     },
 };
 
@@ -78,7 +78,7 @@ pub(super) async fn judge(reload: &Arc<Reload>, request: &Request<'_>) -> Result
     let sent = body::parse(&request.body)?;
     let draft = read(reload, body::members(&sent, "the body")?, &[])?;
     let form = Form::of_yaml(&draft.text);
-    let (faults, warnings) = match draft.loaded(reload).await {
+    let (faults, warnings) = match reload.tried(&draft.change, true).await {
         Ok(loaded) => (Vec::new(), draft.warnings(reload, &loaded, form.as_ref()).await),
         Err(Rejected::Faulty(faults) | Rejected::Broken(faults)) => (faults, Vec::new()),
         Err(Rejected::NoRouter) => (vec![draft.no_router()], Vec::new()),
@@ -104,7 +104,7 @@ pub(super) async fn rehearse(
     let draft = read(reload, members, &["messages", "text"])?;
     let question = question(members, &request.body)?;
     let refused = |rejected| Refusal::of(rejected, &draft.change.file(), false);
-    let loaded = draft.loaded(reload).await.map_err(refused)?;
+    let loaded = reload.tried(&draft.change, true).await.map_err(refused)?;
     let name = draft.name.as_ref().map(RouterName::as_str).unwrap_or_default();
     let running = reload.engine.world();
     let mut catalog = loaded.catalog;
@@ -150,7 +150,10 @@ fn read(reload: &Reload, members: Members<'_, '_>, more: &[&str]) -> Result<Draf
             let id = parse_id(id.as_str().unwrap_or_default())?;
             Some(find(&origins, id)?.path.clone())
         }
-        None => name.as_ref().and_then(|name| named(&origins, name)),
+        None => {
+            let known = name.as_ref().and_then(|name| origins.named(name));
+            known.map(|source| source.path.clone())
+        }
     };
     let fresh = || {
         let patterns = &origins.patterns;
@@ -158,11 +161,6 @@ fn read(reload: &Reload, members: Members<'_, '_>, more: &[&str]) -> Result<Draf
     };
     let path = place.or_else(fresh).unwrap_or_else(|| reload.store.draft_path());
     Ok(Draft { change: Change { path, text: Some(text.clone()) }, text, name })
-}
-
-fn named(origins: &Origins, name: &RouterName) -> Option<std::path::PathBuf> {
-    let source = origins.routers.iter().find(|source| source.name == *name)?;
-    Some(source.path.clone())
 }
 
 fn member<'a, 'b>(members: Members<'a, 'b>, key: &str) -> Option<&'b Node<'a>> {
@@ -201,13 +199,6 @@ fn message_in(error: &str) -> String {
 }
 
 impl Draft {
-    /// The whole configuration with the draft in it.
-    async fn loaded(&self, reload: &Arc<Reload>) -> Result<Loaded, Rejected> {
-        let loaded = reload.tried(&self.change, true).await?;
-        let named = loaded.routers.iter().any(|router| router.path == self.change.path);
-        if named { Ok(loaded) } else { Err(Rejected::NoRouter) }
-    }
-
     fn no_router(&self) -> Fault {
         let message = Rejected::NoRouter.to_string();
         Fault { file: self.change.file(), line: 1, column: 1, path: String::new(), message }

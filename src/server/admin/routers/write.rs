@@ -23,7 +23,7 @@ use crate::{
                 refusal::Refusal,
             },
         },
-        reload::{Origins, Reload, Turn},
+        reload::{Origins, Rejected, Reload, Turn},
     },
 };
 
@@ -108,14 +108,12 @@ async fn put(
 async fn nameless(reload: &Arc<Reload>, text: String) -> Refusal {
     let change = Change { path: reload.store.draft_path(), text: Some(text) };
     let file = change.file();
-    match reload.tried(&change, true).await {
-        Err(rejected) => Refusal::of(rejected, &file, false),
-        Ok(_) => Refusal::bad("invalid_router", "this is not a router's file"),
-    }
+    let rejected = reload.tried(&change, true).await.err().unwrap_or(Rejected::NoRouter);
+    Refusal::of(rejected, &file, false)
 }
 
 fn check_free(origins: &Origins, name: &RouterName) -> Result<(), Refusal> {
-    if origins.routers.iter().any(|source| source.name == *name) {
+    if origins.named(name).is_some() {
         let message = format!("there is a router named `{name}` already");
         return Err(Refusal::conflict("name_taken", message));
     }
