@@ -19,6 +19,7 @@ mod open;
 mod passthrough;
 mod refusal;
 mod relay;
+mod remember;
 mod rescue;
 mod trial;
 mod understand;

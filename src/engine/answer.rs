@@ -9,14 +9,14 @@ use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
-    affinity::{Key, Left, Pin},
+    affinity::{Key, Pin},
     catalog::{
         model::{Model, Target},
         router::Router,
         settings::Failover,
     },
     dialect::{
-        Dialect, carry, estimate, ir,
+        carry, estimate, ir,
         request::{self, RequestFault},
     },
     engine::{
@@ -28,17 +28,14 @@ use crate::{
         open::Answer,
         refusal::Refusal,
         relay::Ending,
+        remember::{Keys, Past},
         rescue::{self, Telling, Told},
         send_json, understand,
     },
     http::route::Route,
     ids::{ModelId, TargetId},
-    money::Usd,
-    rank::{
-        Cost, Warm,
-        session::{CACHE_LIFETIME, SessionCache},
-    },
-    route::{self, Asked, Decision, Facts, Reading, Reason, Timings},
+    rank::{Warm, session::SessionCache},
+    route::{self, Asked, Decision, Facts, Reading, Timings},
     telemetry::{clock, usage::Ended},
 };
 
@@ -56,20 +53,10 @@ enum Wanted {
 /// What was found out about a request before the plan was made.
 struct Found {
     reading: Reading,
-    keys: Option<Keys>,
-    /// What the past of the conversation has left in caches.
-    left: Vec<Left>,
-    session: Option<SessionCache>,
+    past: Past,
     classify: Option<Duration>,
     /// The endpoint that issued the response that the request goes on from.
     issuer: Option<TargetId>,
-}
-
-/// What a conversation is known by.
-#[derive(Clone, Copy)]
-struct Keys {
-    key: Key,
-    beginning: Key,
 }
 
 /// Serves one request for an answer, or for the decision alone.
@@ -131,13 +118,11 @@ pub(super) async fn serve(
         decision: &decision,
         failover: failover(world, &wanted, &request),
         input_tokens,
-        session: found.session.clone(),
+        past: found.past,
         echo: OnceLock::new(),
     };
     let served = deliver(&job, exchange, ledger).await;
-    let answered = served.map_err(|stop| bound_refusal(stop, found.issuer.as_ref()))?;
-    remember(engine, &known, &found, &decision, answered.as_ref());
-    Ok(())
+    served.map_err(|stop| bound_refusal(stop, found.issuer.as_ref()))
 }
 
 fn want(world: &World, admitted: &Admitted, name: &str) -> Result<Wanted, Refusal> {
@@ -178,8 +163,7 @@ async fn find(
         request.previous_response_id.as_ref().and_then(|id| engine.pins.issuer(caller, id));
     let Some(router) = wanted.router() else {
         let reading = Reading::Direct;
-        let (left, session) = (Vec::new(), None);
-        return Ok(Found { reading, keys: None, left, session, classify: None, issuer });
+        return Ok(Found { reading, past: Past::default(), classify: None, issuer });
     };
     let bound = issuer.as_ref().and_then(|issuer| model_of(world, issuer));
     let understood = match bound.filter(|model| router.names(model)) {
@@ -189,15 +173,12 @@ async fn find(
         }
     };
     let keys = Keys { key: understood.key, beginning: understood.beginning };
-    let session = understood.past.as_ref().map(|pin| session_cache(pin, keys.beginning));
-    Ok(Found {
-        reading: understood.reading,
+    let past = Past {
         keys: Some(keys),
+        session: understood.past.as_ref().map(|pin| session_cache(pin, keys.beginning)),
         left: understood.past.map(|pin| pin.left).unwrap_or_default(),
-        session,
-        classify: understood.classify,
-        issuer,
-    })
+    };
+    Ok(Found { reading: understood.reading, past, classify: understood.classify, issuer })
 }
 
 /// The model that an endpoint serves, while the catalog has it.
@@ -270,7 +251,7 @@ fn decide(
         },
         allowed: &|model| caller.may_attempt(model),
         available: &|target| engine.health.check(target, now),
-        session: found.session.clone(),
+        session: found.past.session.clone(),
         threshold_default: world.classifier.as_ref().map(|classifier| classifier.threshold()),
         session_id: known.admitted.session.clone(),
         now,
@@ -335,12 +316,12 @@ fn bound_refusal(stop: Stop, issuer: Option<&TargetId>) -> Stop {
     }
 }
 
-/// Tries the targets and gives the caller what the first of them says. Returns who answered whole.
+/// Tries the targets and gives the caller what the first of them says.
 async fn deliver(
     job: &Job<'_>,
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
-) -> Result<Option<Arc<Target>>, Stop> {
+) -> Result<(), Stop> {
     let mut tried = Tried::default();
     let begun = match attempt::run(job, &mut tried, exchange, ledger).await {
         Ok(begun) => *begun,
@@ -353,6 +334,7 @@ async fn deliver(
     let told = match opened.answer {
         Answer::Whole(bytes, outcome) => {
             ledger.used(&outcome);
+            job.remember(target, &outcome);
             let sent = send_json(exchange, 200, ledger.headers(), bytes).await;
             let ending = sent.map_or_else(Ending::Interrupted, |()| Ending::Complete);
             Told { target, trial, outcome, ending }
@@ -366,62 +348,10 @@ async fn deliver(
             }
         }
     };
-    Ok(settle(job, told, ledger))
-}
-
-/// Books an answer that has ended. Returns who answered whole.
-fn settle(job: &Job<'_>, told: Told<'_>, ledger: &mut Ledger<'_>) -> Option<Arc<Target>> {
     let Told { target, mut trial, outcome, ending } = told;
     trial.learned(&outcome);
     ledger.used(&outcome);
-    let issued = outcome.response_id.as_ref();
-    if let Some(id) = issued.filter(|_| job.request.dialect == Dialect::Responses) {
-        job.engine.pins.issued(job.admitted.caller.key_name(), id, &target.id);
-    }
-    ending.settle(&mut trial, ledger).then(|| Arc::clone(target))
-}
-
-/// What the answer has left in the cache of `target`.
-fn left(known: &Known<'_>, target: &Target, beginning: Key) -> Left {
-    let request = known.request;
-    let long = request.cache.retention.as_deref() == Some("24h");
-    let hour = request.cache_marker().is_some_and(|marker| marker.hour);
-    let messages = target.provider.api.dialect_for(request.dialect) == Dialect::Messages;
-    let lifetime = match (long || hour, messages) {
-        (false, _) => CACHE_LIFETIME,
-        (true, true) => Duration::from_hours(1),
-        (true, false) => Duration::from_hours(24),
-    };
-    Left {
-        target: target.id.clone(),
-        beginning,
-        prefix_tokens: known.input_tokens,
-        used: clock::now(),
-        lifetime,
-    }
-}
-
-/// Remembers who answered, so that the session and a tool loop stay with that model.
-fn remember(
-    engine: &Engine,
-    known: &Known<'_>,
-    found: &Found,
-    decision: &Decision,
-    answered: Option<&Arc<Target>>,
-) {
-    let (Some(keys), Some(target)) = (found.keys, answered) else { return };
-    if decision.reason == Reason::Unclassified {
-        return;
-    }
-    let left = left(known, target, keys.beginning);
-    let task = decision.task.as_ref().map(|task| task.name.clone());
-    let expected = |model| decision.expected_cost(model).map(Cost::total).unwrap_or_default();
-    let (spent, unswitched, last) = match &found.session {
-        Some(session) => (session.spent, session.unswitched, &session.model),
-        None => (Usd::ZERO, Usd::ZERO, &target.model),
-    };
-    let pin = Pin::new(task, target, left.used)
-        .costing(spent.plus(expected(&target.model)), unswitched.plus(expected(last)))
-        .leaving(left, &found.left);
-    engine.pins.put(&keys.key, pin);
+    job.remember_issuer(target, &outcome);
+    ending.settle(&mut trial, ledger);
+    Ok(())
 }

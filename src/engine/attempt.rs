@@ -36,12 +36,12 @@ use crate::{
         open::{self, Expectation, Opened, Unopened},
         refusal::Refusal,
         relay::{HEARTBEAT, PING},
+        remember::Past,
         rescue::{self, Errand, Unfinished},
         trial::{Subject, Trial, Verdict},
     },
     http::header,
     ids::ModelId,
-    rank::session::SessionCache,
     resilience::{backoff, budget::Repeat, exhausted::Ended, failure::Failure},
     route::Decision,
     telemetry::clock,
@@ -66,8 +66,8 @@ pub(super) struct Job<'a> {
     pub failover: Failover,
     /// The estimated tokens of the input.
     pub input_tokens: u64,
-    /// What a provider's cache may hold of this session.
-    pub session: Option<SessionCache>,
+    /// What is known of the conversation from before.
+    pub past: Past,
     /// What an answer in another API repeats of the request, once it is needed.
     pub echo: OnceLock<Echo>,
 }
@@ -246,7 +246,7 @@ impl Job<'_> {
     }
 
     fn subject(&self, target: &Target) -> Subject {
-        let session = self.session.as_ref();
+        let session = self.past.session.as_ref();
         Subject {
             task: self.decision.task.as_ref().map(|task| task.name.clone()),
             streamed: self.request.stream,
@@ -265,7 +265,7 @@ impl Job<'_> {
     pub(super) fn shape<'t>(&self, target: &'t Target) -> Shape<'t> {
         let model = self.world.catalog.model(target.model.as_str());
         // Reasoning that one backend signed is nothing to another.
-        let last = self.session.as_ref().and_then(|session| session.target.as_ref());
+        let last = self.past.session.as_ref().and_then(|session| session.target.as_ref());
         Shape {
             upstream_id: &target.upstream_id,
             max_output: model.and_then(|model| model.max_output),

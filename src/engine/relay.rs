@@ -55,13 +55,12 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// Ends the attempt and the books of the request with it; whether the caller has the whole answer.
-    pub(super) fn settle(self, trial: &mut Trial<'_>, ledger: &mut Ledger<'_>) -> bool {
+    /// Ends the attempt and the books of the request with it.
+    pub(super) fn settle(self, trial: &mut Trial<'_>, ledger: &mut Ledger<'_>) {
         match self {
             Self::Complete => {
                 trial.end(Verdict::Answered);
                 ledger.end(Ended::Answered, 200, None);
-                return true;
             }
             Self::Broken(broken) | Self::Unfinished(broken) => {
                 ledger.failed(true);
@@ -78,7 +77,6 @@ impl Ending {
                 ledger.end(Ended::Cancelled, 200, Some(code));
             }
         }
-        false
     }
 }
 
@@ -132,19 +130,24 @@ struct Pace {
     received: u64,
 }
 
-/// Relays a stream that has begun; the head of the answer is sent already.
+/// Relays a stream that has begun; the head of the answer is sent already. Before the caller gets the end of a whole
+/// answer, `whole` is called.
 pub(super) async fn relay(
     live: &mut Live,
     exchange: &mut impl Exchange,
     patience: Patience,
+    whole: impl Fn(&Stream),
 ) -> Ending {
     let now = clock::now();
     let mut pace = Pace { patience, last_content: now, last_write: now, received: 0 };
+    if live.whole {
+        whole(&live.stream);
+    }
     loop {
         match step(live, exchange, &mut pace).await {
             Step::GoOn => {}
-            Step::Over => return finish(live, exchange).await,
-            Step::Broken(broken) => return break_off(live, exchange, broken).await,
+            Step::Over => return finish(live, exchange, whole).await,
+            Step::Broken(broken) => return break_off(live, exchange, broken, whole).await,
             Step::Interrupted(interrupt) => {
                 return interrupted(&live.stream, exchange, interrupt).await;
             }
@@ -266,10 +269,13 @@ fn take(live: &mut Live, first: &[u8]) -> Taken {
 }
 
 /// Ends the answer where it is whole, and says so where it is not.
-async fn finish(live: &mut Live, exchange: &mut impl Exchange) -> Ending {
-    if let Err(fault) = live.conclude() {
-        let broken = broken(live, &fault);
-        return break_off(live, exchange, broken).await;
+async fn finish(live: &mut Live, exchange: &mut impl Exchange, whole: impl Fn(&Stream)) -> Ending {
+    if !live.whole {
+        if let Err(fault) = live.conclude() {
+            let broken = broken(live, &fault);
+            return break_off(live, exchange, broken, whole).await;
+        }
+        whole(&live.stream);
     }
     // An SDK closes right after the last event; the answer is complete all the same.
     let _ = exchange.write(live.held.split().freeze()).await;
@@ -296,8 +302,14 @@ pub(super) async fn interrupted(
 }
 
 /// The provider's side broke: tells the caller so, unless all had been said, or another model may finish the answer.
-async fn break_off(live: &mut Live, exchange: &mut impl Exchange, broken: Broken) -> Ending {
+async fn break_off(
+    live: &mut Live,
+    exchange: &mut impl Exchange,
+    broken: Broken,
+    whole: impl Fn(&Stream),
+) -> Ending {
     if live.stream.settle(&mut live.held) {
+        whole(&live.stream);
         let _ = exchange.write(live.held.split().freeze()).await;
         let _ = exchange.finish().await;
         return Ending::Complete;

@@ -144,7 +144,7 @@ pub(super) async fn tell<'a>(
     exchange: &mut impl Exchange,
     ledger: &mut Ledger<'_>,
 ) -> Told<'a> {
-    match first.relay(exchange, ledger).await {
+    match first.relay(job, exchange, ledger).await {
         Ending::Unfinished(broken) => {
             Box::pin(go_on(job, tried, (first, broken), exchange, ledger)).await
         }
@@ -181,7 +181,7 @@ async fn go_on<'a>(
         Ok(begun) => {
             ledger.failed(true);
             ledger.handed_on(target, spent);
-            return end(*begun, exchange, ledger).await;
+            return end(job, *begun, exchange, ledger).await;
         }
         Err(NotBegun::Refused(_)) => None,
         Err(NotBegun::Interrupted(interrupt)) => Some(interrupt),
@@ -199,13 +199,18 @@ async fn go_on<'a>(
 }
 
 /// Gives the caller the rest of an answer.
-async fn end<'a>(begun: Begun<'a>, exchange: &mut impl Exchange, ledger: &Ledger<'_>) -> Told<'a> {
+async fn end<'a>(
+    job: &Job<'_>,
+    begun: Begun<'a>,
+    exchange: &mut impl Exchange,
+    ledger: &Ledger<'_>,
+) -> Told<'a> {
     let Begun { target, timeouts, opened, mut trial } = begun;
     trial.content_began();
     match opened.answer {
         Answer::Stream(live) => {
             let mut last = Telling { target, timeouts, live, trial };
-            let ending = last.relay(exchange, ledger).await;
+            let ending = last.relay(job, exchange, ledger).await;
             last.told(ending)
         }
         // A stream was asked for, and nothing else is taken for one.
@@ -217,10 +222,16 @@ async fn end<'a>(begun: Begun<'a>, exchange: &mut impl Exchange, ledger: &Ledger
 }
 
 impl<'a> Telling<'a> {
-    async fn relay(&mut self, exchange: &mut impl Exchange, ledger: &Ledger<'_>) -> Ending {
+    async fn relay(
+        &mut self,
+        job: &Job<'_>,
+        exchange: &mut impl Exchange,
+        ledger: &Ledger<'_>,
+    ) -> Ending {
         let between_tokens = self.timeouts.between_tokens;
         let patience = Patience { between_tokens, deadline: ledger.deadline() };
-        Box::pin(relay::relay(&mut self.live, exchange, patience)).await
+        let whole = |stream: &Stream| job.remember(self.target, &stream.outcome());
+        Box::pin(relay::relay(&mut self.live, exchange, patience, whole)).await
     }
 
     /// The stream has ended like this.

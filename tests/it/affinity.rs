@@ -10,7 +10,7 @@ use crate::support::{
     program::{Program, chat},
     reply,
     setup::Setup,
-    upstream::Upstream,
+    upstream::{Step, Upstream},
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -73,6 +73,25 @@ fn j02_a_pin_holds_until_its_model_fails_and_then_moves() {
     bench.first_works.store(true, Ordering::SeqCst);
     by(&bench.ask("s", "four"), "pinned", "beta");
     by(&bench.ask("another", "five"), "matched", "alpha");
+}
+
+#[test]
+fn the_next_turn_may_come_as_soon_as_the_answer_has_ended() {
+    let judge = Upstream::always(reply::chat(r#"{"route": "chores"}"#));
+    let mut lingering = reply::chat_stream(&["alpha"]);
+    lingering.truncate(lingering.len() - reply::end().len());
+    lingering.push(Step::UntilClosed);
+    let provider = Upstream::answering(move |_, _| lingering.clone());
+    let spare = Upstream::always(reply::chat("beta"));
+    let setup = Setup::two(provider.address(), spare.address());
+    let program = Program::start(&setup.classified(judge.address(), "5s"));
+    let body = chat("router:both", "x", true);
+    for session in 0..20 {
+        let session = session.to_string();
+        let ask = || program.post(CHAT, &[("X-Model-Affinity", session.as_str())], &body);
+        by(&ask(), "matched", "alpha");
+        by(&ask(), "pinned", "alpha");
+    }
 }
 
 #[test]
