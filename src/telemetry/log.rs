@@ -85,10 +85,10 @@ pub fn subscriber<W>(settings: Log, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = fmt::layer().with_ansi(false).with_writer(Lines(writer)).log_internal_errors(false);
+    let layer = fmt::layer().with_ansi(false).log_internal_errors(false);
     let layer = match settings.format {
-        LogFormat::Json => layer.event_format(Json).boxed(),
-        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.event_format(Json).with_writer(writer).boxed(),
+        LogFormat::Text => layer.with_writer(Lines(writer)).boxed(),
     };
     registry().with(layer.with_filter(levels(settings.level)))
 }

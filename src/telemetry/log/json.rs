@@ -121,16 +121,18 @@ fn string(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
 
 /// Writes `text`, which is inside a string or is a whole document, so that it is plain in a terminal too; and what is
 /// `quoted` with a backslash before it.
-fn plain(writer: &mut Writer<'_>, text: &str, quoted: impl Fn(char) -> bool) -> fmt::Result {
-    for c in text.chars() {
+fn plain(writer: &mut Writer<'_>, mut text: &str, quoted: impl Fn(char) -> bool) -> fmt::Result {
+    // Nearly all of a record needs no change: it is copied in stretches.
+    while let Some((at, c)) = text.char_indices().find(|(_, c)| quoted(*c) || is_sly(*c)) {
+        let (before, rest) = text.split_at(at);
+        writer.write_str(before)?;
         if quoted(c) {
             write!(writer, "\\{c}")?;
-        } else if is_sly(c) {
+        } else {
             // All of them lie in the basic plane, so one escape is enough.
             write!(writer, "\\u{:04x}", u32::from(c))?;
-        } else {
-            writer.write_char(c)?;
         }
+        text = rest.get(c.len_utf8()..).unwrap_or_default();
     }
-    Ok(())
+    writer.write_str(text)
 }

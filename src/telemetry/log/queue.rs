@@ -18,11 +18,17 @@ const KEPT: usize = 64 << 10;
 /// How long the end of the process waits for lines that are still to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// How long the thread rests after each write: what comes meanwhile is written together and wakes nobody, which would
+/// cost a request more than its line does.
+const REST: Duration = Duration::from_millis(5);
+
 /// Lines that wait to be written.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     /// Something came, or nothing will any more.
     came: Condvar,
+    /// Nothing will come any more.
+    closed: Condvar,
     /// Everything has been written.
     emptied: Condvar,
 }
@@ -47,6 +53,7 @@ impl Queue {
         let queue = Arc::new(Self {
             waiting: Mutex::default(),
             came: Condvar::new(),
+            closed: Condvar::new(),
             emptied: Condvar::new(),
         });
         let emptied = Arc::clone(&queue);
@@ -85,6 +92,9 @@ impl Queue {
             if written.is_err() {
                 waiting.dropped = waiting.dropped.saturating_add(lines);
             }
+            if !waiting.closed {
+                self.closed.wait_for(&mut waiting, REST);
+            }
         }
     }
 
@@ -112,6 +122,7 @@ impl Drop for Flush {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting.lock();
         waiting.closed = true;
+        self.0.closed.notify_one();
         self.0.came.notify_one();
         let left = |waiting: &mut Waiting| waiting.writing || waiting.lines > 0;
         let _ = self.0.emptied.wait_while_for(&mut waiting, left, LAST_LINES);
