@@ -23,6 +23,9 @@ use crate::config::source::{self, Contents};
 /// How often files are looked at where the system gives no notice.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a notice that meant nothing keeps the next one waiting: somebody may write a log into the same folder.
+const REST: Duration = Duration::from_millis(50);
+
 /// How long files must stay as they are before a change is believed.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -149,6 +152,7 @@ impl Watch {
             let (seen, unchanged) = look(watched.clone(), stamps).await;
             stamps = seen;
             if unchanged && last_turn.replace(turn) == Some(turn) {
+                tokio::time::sleep(REST).await;
                 continue;
             }
             let contents = settled(&watched).await;
