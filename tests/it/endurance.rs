@@ -6,7 +6,7 @@ pub(crate) mod soak;
 
 use std::{
     collections::HashMap,
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -253,6 +253,7 @@ impl Caller {
         let room = if pause.is_zero() { buffer.len() } else { 512 };
         loop {
             let ended = match stream.read(&mut buffer[..room]) {
+                Err(fault) if fault.kind() == ErrorKind::Interrupted => false,
                 Ok(0) | Err(_) => true,
                 Ok(count) => {
                     received.extend_from_slice(&buffer[..count]);
@@ -282,6 +283,7 @@ impl Caller {
         let mut buffer = [0; 512];
         while left > 0 {
             match stream.read(&mut buffer) {
+                Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return,
                 Ok(count) => left = left.saturating_sub(count),
             }

@@ -2,13 +2,14 @@
 //! nobody else notices.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::TcpStream,
     time::{Duration, Instant},
 };
 
 use crate::support::{
     DEADLINE,
+    client::is_pause,
     program::{Program, chat},
     reply,
     setup::Setup,
@@ -112,9 +113,7 @@ impl Wire {
         for _ in 0..most / batch {
             match self.stream.write_all(&piece) {
                 // The other side does not take more for now, which bounds a flood as well.
-                Err(fault)
-                    if matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-                {
+                Err(fault) if is_pause(&fault) => {
                     return false;
                 }
                 Err(_) => return true,
@@ -202,9 +201,7 @@ impl Wire {
         match self.stream.read(&mut buffer) {
             Ok(0) => self.ended = true,
             Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-            Err(fault) => {
-                self.ended |= !matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-            }
+            Err(fault) => self.ended |= !is_pause(&fault),
         }
     }
 }

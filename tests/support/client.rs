@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
@@ -153,9 +153,7 @@ impl Client {
                 self.received.extend_from_slice(&buffer[..count]);
                 self.tape.change(|tape| tape.extend_from_slice(&buffer[..count]));
             }
-            Err(fault) if matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                self.rests = true;
-            }
+            Err(fault) if is_pause(&fault) => self.rests = true,
             Err(_) => self.end(),
         }
     }
@@ -163,6 +161,12 @@ impl Client {
     fn end(&mut self) {
         (self.ended, self.rests) = (true, true);
     }
+}
+
+/// Whether a read with a timeout ended without saying anything of the connection: nothing came in time, or the machine
+/// stood still, which interrupts such reads.
+pub(crate) fn is_pause(fault: &io::Error) -> bool {
+    matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 fn excerpt(bytes: &[u8]) -> String {
