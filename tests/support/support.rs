@@ -23,8 +23,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long any one event is waited for.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// How long any one event is waited for: only a failure takes so long, and a machine may have a hundred times the work.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A value that threads change and wait for.
 #[derive(Default)]
@@ -126,6 +126,6 @@ pub(crate) fn waited<R>(mut found: impl FnMut() -> Option<R>) -> Option<R> {
         if result.is_some() || Instant::now() >= end {
             return result;
         }
-        thread::park_timeout(Duration::from_millis(5));
+        thread::park_timeout(Duration::from_millis(10));
     }
 }
