@@ -334,7 +334,7 @@ async fn deliver(
     let told = match opened.answer {
         Answer::Whole(bytes, outcome) => {
             ledger.used(&outcome);
-            job.remember(target, &outcome);
+            job.answered(target, &mut trial, &outcome);
             let sent = send_json(exchange, 200, ledger.headers(), bytes).await;
             let ending = sent.map_or_else(Ending::Interrupted, |()| Ending::Complete);
             Told { target, trial, outcome, ending }

@@ -136,7 +136,7 @@ pub(super) async fn relay(
     live: &mut Live,
     exchange: &mut impl Exchange,
     patience: Patience,
-    whole: impl Fn(&Stream),
+    mut whole: impl FnMut(&Stream),
 ) -> Ending {
     let now = clock::now();
     let mut pace = Pace { patience, last_content: now, last_write: now, received: 0 };
@@ -269,7 +269,11 @@ fn take(live: &mut Live, first: &[u8]) -> Taken {
 }
 
 /// Ends the answer where it is whole, and says so where it is not.
-async fn finish(live: &mut Live, exchange: &mut impl Exchange, whole: impl Fn(&Stream)) -> Ending {
+async fn finish(
+    live: &mut Live,
+    exchange: &mut impl Exchange,
+    whole: impl FnOnce(&Stream),
+) -> Ending {
     if !live.whole {
         if let Err(fault) = live.conclude() {
             let broken = broken(live, &fault);
@@ -306,7 +310,7 @@ async fn break_off(
     live: &mut Live,
     exchange: &mut impl Exchange,
     broken: Broken,
-    whole: impl Fn(&Stream),
+    whole: impl FnOnce(&Stream),
 ) -> Ending {
     if live.stream.settle(&mut live.held) {
         whole(&live.stream);

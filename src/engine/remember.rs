@@ -1,15 +1,18 @@
-//! What is remembered of a conversation that a model has answered, so that the session, a tool loop and a response that
-//! goes on from this one find their way back.
+//! What is remembered of an answer, so that the session, a tool loop and a response that goes on from this one find their
+//! way back, and the next ranking knows how it went.
 //!
 //! It is remembered before the caller has the end of the answer: the next request may come at once.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     affinity::{Key, Left, Pin},
     catalog::model::Target,
     dialect::{Dialect, answer::Outcome},
-    engine::attempt::Job,
+    engine::{
+        attempt::Job,
+        trial::{Trial, Verdict},
+    },
     money::Usd,
     rank::{
         Cost,
@@ -40,9 +43,16 @@ pub(super) struct Keys {
 }
 
 impl Job<'_> {
-    /// `target` has answered whole: the session and a tool loop stay with its model.
-    pub(super) fn remember(&self, target: &Arc<Target>, outcome: &Outcome) {
+    /// `target` has answered whole.
+    pub(super) fn answered(&self, target: &Target, trial: &mut Trial<'_>, outcome: &Outcome) {
+        trial.learned(outcome);
+        trial.end(Verdict::Answered);
         self.remember_issuer(target, outcome);
+        self.remember_session(target);
+    }
+
+    /// The session and a tool loop stay with the model of `target`.
+    fn remember_session(&self, target: &Target) {
         let Some(keys) = self.past.keys else { return };
         let decision = self.decision;
         if decision.reason == Reason::Unclassified {

@@ -230,7 +230,7 @@ impl<'a> Telling<'a> {
     ) -> Ending {
         let between_tokens = self.timeouts.between_tokens;
         let patience = Patience { between_tokens, deadline: ledger.deadline() };
-        let whole = |stream: &Stream| job.remember(self.target, &stream.outcome());
+        let whole = |stream: &Stream| job.answered(self.target, &mut self.trial, &stream.outcome());
         Box::pin(relay::relay(&mut self.live, exchange, patience, whole)).await
     }
 
