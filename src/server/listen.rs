@@ -17,8 +17,9 @@ use pingora::{
 
 use crate::{catalog::settings::Tls, config};
 
-/// Buffers of a connection. Pingora's own take 64 KiB for reading, which is most of what an idle stream would cost.
-const READ_BUFFER: usize = 8 * 1024;
+/// Buffers of a connection. Reads have none: heads, bodies and TLS records are read into buffers of their own, and one
+/// more, which would be 64 KiB by default, is most of what an idle stream would cost.
+const READ_BUFFER: usize = 0;
 const WRITE_BUFFER: usize = 4 * 1024;
 
 /// Why a listener cannot be opened.
