@@ -41,7 +41,7 @@ class Pool:
     exclusive: bool
     tasks: dict[str, Wording]
     requests: dict[str, list[Conversation]]
-    strangers: dict[str, list[str]] = field(default_factory=dict)
+    strangers: dict[str, list[Conversation]] = field(default_factory=dict)
 
     def groups(self) -> dict[str, list[str]]:
         """Tasks that have requests, by group."""
@@ -119,9 +119,15 @@ def _sections(folder: Path) -> Iterator[tuple[str, list[str]]]:
             yield name, section
 
 
+def _dialogue(text: str) -> Conversation:
+    """A request, or turns apart by `>>` of which the last is the user's; `\\n` breaks a line."""
+    turns = [turn.strip() for turn in text.replace("\\n", "\n").split(">>")]
+    return [(user if at % 2 == 0 else assistant)(turn) for at, turn in enumerate(turns)]
+
+
 def read_routers(held_out: bool = False, folder: Path = OWN) -> Pool:
     """Operators' routers: `== business`, then `name; other name :: description; other | request | request` for each
-    task, and `none | request` for what a user may say there that fits no task."""
+    task, and `none | request` for what a user may say there that fits no task. A request may be a dialogue."""
     pool = Pool("own", True, {}, {})
     sections = dict(_sections(folder))
     kept = set(sorted(sections)[HELD_OUT_EVERY // 2 - 1 :: HELD_OUT_EVERY])
@@ -130,14 +136,14 @@ def read_routers(held_out: bool = False, folder: Path = OWN) -> Pool:
             continue
         for row in rows:
             head, *requests = (part.strip() for part in row.split("|"))
-            requests = [request for request in requests if request]
+            conversations = [_dialogue(request) for request in requests if request]
             if head == "none":
-                pool.strangers[business] = requests
+                pool.strangers[business] = conversations
                 continue
             names, _, descriptions = head.partition("::")
             listed = [name.strip() for name in names.split(";")]
             described = [text.strip() for text in descriptions.split(";") if text.strip()]
             key = f"{business}/{listed[0]}"
             pool.tasks[key] = Wording(listed, described or listed, business)
-            pool.requests[key] = [[user(request)] for request in requests]
+            pool.requests[key] = conversations
     return pool

@@ -25,6 +25,7 @@ from train import task_vectors
 
 _SHIPPED = Calibration(-1.05, 1.1, 0.25)
 _REQUESTS = 8
+_OF_A_TASK = 2
 _SEED = 7
 
 
@@ -67,17 +68,17 @@ def held_out(data: Path, router: Router, reader: Reader, routers: int) -> list[d
 
 
 def _businesses(sampler: Sampler) -> Iterator[dict]:
-    """Every request of the businesses that training never saw, alone and in the ways that go wrong most."""
+    """Requests of the businesses that training never saw, alone and in the ways that go wrong most."""
     dice, pool = random.Random(_SEED), sampler.pools["own"]
     follow_ups, closers = lines("content_follow_ups.txt"), lines("closers.txt")
     for group, keys in pool.groups().items():
         tasks = [{"name": pool.tasks[key].names[0], "description": pool.tasks[key].descriptions[0]} for key in keys]
         none = len(tasks)
-        for text in pool.strangers.get(group, []):
-            yield _row("own: fits no task", tasks, [user(text)], none)
+        for stranger in pool.strangers.get(group, []):
+            yield _row("own: fits no task", tasks, stranger, none)
         for index, key in enumerate(keys):
             rest = tasks[:index] + tasks[index + 1 :]
-            for request in pool.requests[key]:
+            for request in pool.requests[key][:_OF_A_TASK]:
                 answered: Conversation = [*request, assistant("Sure, one moment.")]
                 yield _row("own: requests", tasks, request, index)
                 yield _row("own: task taken out", rest, request, len(rest))

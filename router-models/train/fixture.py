@@ -17,6 +17,7 @@ from corpus import lines, read_routers
 from weights import BLOCK, WIDTH
 
 _LAYERS, _POSITIONS = 2, 64
+_TEXTS = 3000
 _SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 _TASKS = {
     "baking": ("Bread, cakes and ovens", ["how long does rye bread bake", "my cake sank", "oven at 180 or 200"]),
@@ -54,7 +55,7 @@ def _write_tokenizer(path: Path) -> int:
     trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=_SPECIAL, unk_token="<unk>", show_progress=False)
     texts = [*lines("closers.txt"), *(text for _, texts in _TASKS.values() for text in texts)]
     texts += [message["content"] for talks in read_routers().requests.values() for talk in talks for message in talk]
-    tokenizer.train_from_iterator([text for text in texts if text.isascii()], trainer)
+    tokenizer.train_from_iterator([text for text in texts if text.isascii()][:_TEXTS], trainer)
     tokenizer.save(str(path))
     return tokenizer.get_vocab_size()
 

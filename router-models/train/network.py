@@ -76,6 +76,8 @@ class Router(nn.Module):
         nn.init.zeros_(self.w.weight)
         nn.init.zeros_(self.qa.weight)
         self.mu = nn.Parameter(torch.zeros(width), requires_grad=False)
+        self.half = False
+        """Whether the encoder computes in bfloat16."""
         self._chunk = chunk
 
     def freeze(self, layers: int) -> None:
@@ -115,7 +117,9 @@ class Router(nn.Module):
             ids, types = (_padded([read[at][part] for at in chunk]).to(device) for part in (0, 1))
             lengths = torch.tensor([len(read[at][0]) for at in chunk], device=device)
             mask = torch.arange(ids.shape[1], device=device)[None] < lengths[:, None]
-            states = self.enc(ids, types, mask)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.half):
+                states = self.enc(ids, types, mask)
+            states = states.float()
             found.update({at: states[row, : len(read[at][0])] for row, at in enumerate(chunk)})
         return [found[at] for at in range(len(read))]
 

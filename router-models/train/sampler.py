@@ -17,7 +17,7 @@ from talk import Talk
 from wording import task
 
 WEIGHTS = {
-    "own": 26.0, "llm": 8.0, "vert": 5.0, "metatool": 2.2, "ni": 2.2, "sgd_serv": 1.5, "sgd_int": 1.5, "hwu": 1.4,
+    "own": 30.0, "llm": 8.0, "vert": 5.0, "metatool": 2.2, "ni": 2.2, "sgd_serv": 1.5, "sgd_int": 1.5, "hwu": 1.4,
     "xsid": 1.2, "hwu_dom": 1.0, "multidogo": 1.0, "star": 1.0, "p3": 1.0, "seal": 0.7, "ni_mmlu": 0.6,
     "apibench": 0.5, "snips": 0.4, "toolalpaca": 0.3, "ni_bbh": 0.15,
 }  # fmt: skip
@@ -120,7 +120,7 @@ class Sampler:
             if left and kind < 0.5:
                 return self._request(pool, dice.choice(left))
             if pool.strangers.get(group) and kind < 0.75:
-                return [user(dice.choice(pool.strangers[group]))]
+                return dice.choice(pool.strangers[group])
             return self._foreign(pool, keys)
 
         return self._fill(pool, keys, count, none)
@@ -135,10 +135,10 @@ class Sampler:
         keys = self._pick(pool, dice.randint(3, 10))
         if mode == "broad":
             broad = dice.choice(self._broad)
-            keys = [key for key in keys if key not in broad.covers]
+            others = [key for key in keys if key not in broad.covers]
             covered = [key for key in pool.requests if key in broad.covers]
-            if keys and covered:
-                return self._with_broad(pool, keys, (broad, covered), count)
+            if others and covered:
+                return self._with_broad(pool, others, (broad, covered), count)
         return self._fill(pool, keys, count, lambda: self._unlike(pool, keys))
 
     def _with_broad(self, pool: Pool, keys: list[str], broad: tuple[Broad, list[str]], count: int) -> Group:
