@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,9 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _manifest(folder: Path, scale: float, calibration: calibrate.Calibration) -> dict:
+def _manifest(
+    folder: Path, scale: float, calibration: calibrate.Calibration, with_examples: calibrate.Calibration
+) -> dict:
     return {
         "format": FORMAT,
         "name": "router-e5-12l",
@@ -53,6 +56,8 @@ def _manifest(folder: Path, scale: float, calibration: calibrate.Calibration) ->
         "examples_weight": EXAMPLES_WEIGHT,
         "none_offset": calibration.offset,
         "temperature": calibration.temperature,
+        "examples_none_offset": with_examples.offset,
+        "examples_temperature": with_examples.temperature,
         "threshold": calibration.threshold,
         "files": {name: {"bytes": (folder / name).stat().st_size, "sha256": _digest(folder / name)} for name in FILES},
     }
@@ -97,16 +102,17 @@ def main() -> None:
     over = calibrate.samples(rows, encoder)
     found = [sample for sample in over if sample.family in calibrate.UNSEEN]
     calibration = calibrate.fit(found)
-    golden.write(given.out / "golden.json", encoder, encode)
-    manifest = json.dumps(_manifest(given.out, scale, calibration), indent=2)
-    (given.out / "model.json").write_text(manifest + "\n", encoding="utf-8")
-    print(calibration)
     with_examples = calibrate.samples(calibrate.read(given.data / "dev_ex.jsonl"), encoder)
+    at_examples = replace(calibrate.fit(with_examples), threshold=calibration.threshold)
+    golden.write(given.out / "golden.json", encoder, encode)
+    manifest = json.dumps(_manifest(given.out, scale, calibration, at_examples), indent=2)
+    (given.out / "model.json").write_text(manifest + "\n", encoding="utf-8")
+    print(calibration, "with examples:", at_examples)
     figures = [
         _figures("unseen tasks", found, calibration),
         _figures("unseen tasks in float32, at its own calibration", exact, calibrate.fit(exact)),
         *(_figures(family, part, calibration) for family, part in _families(over)),
-        _figures("with examples", with_examples, calibration),
+        _figures("with examples", with_examples, at_examples),
     ]
     if given.figures:
         given.figures.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

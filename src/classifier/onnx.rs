@@ -112,12 +112,13 @@ impl Onnx {
     /// The softmax over the tasks and *none*, calibrated.
     fn judge(&self, tasks: &Prepared, read: &Read) -> Result<Verdict, Unclassified> {
         let manifest = &self.manifest;
+        let at = manifest.calibration(tasks.with_examples);
         let mut logits: Vec<f64> =
             tasks.vectors.iter().map(|task| manifest.scale * dot(task, &read.vector)).collect();
-        logits.push(f64::from(read.none) + manifest.none_offset);
+        logits.push(f64::from(read.none) + at.none_offset);
         let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut shares: Vec<f64> =
-            logits.iter().map(|logit| ((logit - most) / manifest.temperature).exp()).collect();
+            logits.iter().map(|logit| ((logit - most) / at.temperature).exp()).collect();
         let sum: f64 = shares.iter().sum();
         for share in &mut shares {
             *share /= sum;
@@ -155,7 +156,8 @@ impl Classifier for Onnx {
 
     async fn likeness(&self, router: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
         let tasks = self.known(router).await?;
-        let sharpness = self.manifest.scale / self.manifest.temperature;
+        let at = self.manifest.calibration(tasks.with_examples);
+        let sharpness = self.manifest.scale / at.temperature;
         Ok(Some(likeness::of(&tasks.vectors, sharpness).await))
     }
 

@@ -51,6 +51,10 @@ pub(super) struct Manifest {
     pub(super) none_offset: f64,
     /// What the logits are divided by.
     pub(super) temperature: f64,
+    /// `none_offset` for a router all of whose tasks have examples.
+    examples_none_offset: f64,
+    /// `temperature` for a router all of whose tasks have examples.
+    examples_temperature: f64,
     /// The least probability of a match.
     pub(super) threshold: f64,
     files: BTreeMap<String, Pinned>,
@@ -63,7 +67,26 @@ struct Pinned {
     sha256: String,
 }
 
+/// What makes probabilities of logits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Calibration {
+    /// Added to the logit of *none*.
+    pub(super) none_offset: f64,
+    /// What the logits are divided by.
+    pub(super) temperature: f64,
+}
+
 impl Manifest {
+    /// The calibration of a router of whose tasks this share, from 0 to 1, has examples: they bring a conversation and
+    /// its task nearer, so what a logit means lies between what it means without any and with all of them.
+    pub(super) fn calibration(&self, with_examples: f64) -> Calibration {
+        let between = |without: f64, with: f64| without + (with - without) * with_examples;
+        Calibration {
+            none_offset: between(self.none_offset, self.examples_none_offset),
+            temperature: between(self.temperature, self.examples_temperature),
+        }
+    }
+
     /// Reads and judges the manifest in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Self, ClassifierFault> {
         let path = folder.join(NAME);
@@ -89,14 +112,15 @@ impl Manifest {
                 return Some(format!("{name} is {found}; this program knows {known}"));
             }
         }
-        let sound = [self.scale, self.none_offset].iter().all(|number| number.is_finite())
-            && self.temperature.is_finite()
-            && self.temperature > 0.0
+        let finite = [self.scale, self.none_offset, self.examples_none_offset];
+        let temperatures = [self.temperature, self.examples_temperature];
+        let sound = finite.iter().all(|number| number.is_finite())
+            && temperatures.iter().all(|number| number.is_finite() && *number > 0.0)
             && (0.0..=1.0).contains(&self.threshold)
             && (0.0..=1.0).contains(&self.examples_weight);
         if !sound {
             return Some(
-                "scale, none_offset, temperature, threshold or examples_weight is out of range"
+                "scale, an offset, a temperature, threshold or examples_weight is out of range"
                     .to_owned(),
             );
         }

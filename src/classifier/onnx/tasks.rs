@@ -50,6 +50,8 @@ enum Text {
 pub(super) struct Prepared {
     /// One for each policy.
     pub(super) vectors: Vec<Vec<f32>>,
+    /// The share of them with examples.
+    pub(super) with_examples: f64,
     /// Of all the texts that the vectors were made from.
     pub(super) digest: [u8; 32],
 }
@@ -76,7 +78,7 @@ impl Known {
     where
         F: Future<Output = Result<Read, Unclassified>>,
     {
-        let mut vectors = Vec::new();
+        let (mut vectors, mut sampled) = (Vec::new(), 0_u32);
         let mut digest = Sha256::new();
         for policy in &router.policies {
             let task = &policy.task;
@@ -90,9 +92,13 @@ impl Known {
                 }
             }
             blend(&mut vector, &examples, share);
+            sampled = sampled.saturating_add(u32::from(!examples.is_empty()));
             vectors.push(vector);
         }
-        let prepared = Arc::new(Prepared { vectors, digest: digest.finalize().into() });
+        let count = u32::try_from(vectors.len()).unwrap_or(u32::MAX).max(1);
+        let with_examples = f64::from(sampled) / f64::from(count);
+        let digest = digest.finalize().into();
+        let prepared = Arc::new(Prepared { vectors, with_examples, digest });
         let entry = Entry { router: Arc::downgrade(router), prepared: Arc::clone(&prepared) };
         self.routers.write().insert(Arc::as_ptr(router).addr(), entry);
         Ok(prepared)
