@@ -43,7 +43,7 @@ impl Classifier for ByLastCharacter {
 
     async fn likeness(&self, _: &Arc<Router>) -> Result<Option<Vec<Likeness>>, Unclassified> {
         let pairs = [(0, 1), (0, 2), (1, 2)].map(|(one, other)| {
-            let doubt = if self.0 == Some((one, other)) { 0.1 } else { 0.01 };
+            let doubt = if self.0 == Some((one, other)) { 0.1 } else { 0.001 };
             Likeness { one, other, doubt }
         });
         Ok(Some(pairs.to_vec()))
