@@ -51,10 +51,10 @@ pub(super) struct Manifest {
     pub(super) none_offset: f64,
     /// What the logits are divided by.
     pub(super) temperature: f64,
-    /// `none_offset` for a router all of whose tasks have examples.
-    examples_none_offset: f64,
-    /// `temperature` for a router all of whose tasks have examples.
-    examples_temperature: f64,
+    /// `none_offset` for a router all of whose tasks have examples, where that is another.
+    examples_none_offset: Option<f64>,
+    /// `temperature` for a router all of whose tasks have examples, where that is another.
+    examples_temperature: Option<f64>,
     /// The least probability of a match.
     pub(super) threshold: f64,
     files: BTreeMap<String, Pinned>,
@@ -80,7 +80,9 @@ impl Manifest {
     /// The calibration of a router of whose tasks this share, from 0 to 1, has examples: they bring a conversation and
     /// its task nearer, so what a logit means lies between what it means without any and with all of them.
     pub(super) fn calibration(&self, with_examples: f64) -> Calibration {
-        let between = |without: f64, with: f64| without + (with - without) * with_examples;
+        let between = |without: f64, with: Option<f64>| {
+            without + (with.unwrap_or(without) - without) * with_examples
+        };
         Calibration {
             none_offset: between(self.none_offset, self.examples_none_offset),
             temperature: between(self.temperature, self.examples_temperature),
@@ -112,9 +114,10 @@ impl Manifest {
                 return Some(format!("{name} is {found}; this program knows {known}"));
             }
         }
-        let finite = [self.scale, self.none_offset, self.examples_none_offset];
-        let temperatures = [self.temperature, self.examples_temperature];
-        let sound = finite.iter().all(|number| number.is_finite())
+        let all_examples = self.calibration(1.0);
+        let offsets = [self.scale, self.none_offset, all_examples.none_offset];
+        let temperatures = [self.temperature, all_examples.temperature];
+        let sound = offsets.iter().all(|number| number.is_finite())
             && temperatures.iter().all(|number| number.is_finite() && *number > 0.0)
             && (0.0..=1.0).contains(&self.threshold)
             && (0.0..=1.0).contains(&self.examples_weight);

@@ -90,6 +90,28 @@ fn every_golden_case_is_reproduced() {
     golden.check_vectors(&mut encoder, usize::MAX).unwrap();
 }
 
+#[test]
+fn between_no_examples_and_all_a_logit_means_something_between() {
+    let manifest = Manifest::read(&folder()).unwrap();
+    let [none, half, all] = [0.0, 0.5, 1.0].map(|share| manifest.calibration(share));
+    assert!(none != all, "the model has no calibration of its own for examples");
+    assert!((half.temperature - f64::midpoint(none.temperature, all.temperature)).abs() < 1e-9);
+    assert!((half.none_offset - f64::midpoint(none.none_offset, all.none_offset)).abs() < 1e-9);
+}
+
+#[test]
+fn a_model_need_not_be_calibrated_for_examples() {
+    let loaded = spoiled("model.json", |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let own = ["\"examples_none_offset\"", "\"examples_temperature\""];
+        let kept = text.lines().filter(|line| !own.iter().any(|name| line.contains(name)));
+        let kept: Vec<&str> = kept.collect();
+        assert_eq!(kept.len() + own.len(), text.lines().count());
+        *bytes = kept.join("\n").into_bytes();
+    });
+    assert_eq!(loaded, Ok(()));
+}
+
 #[tokio::test]
 async fn tasks_are_matched_in_any_language_and_none_where_none_fits() {
     let (model, router) = (load(), coding());
